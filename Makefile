@@ -1,0 +1,63 @@
+# The only way in. Every target makes .venv and installs pinned versions first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+
+help: ## list every target
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(VENV)/.demo: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "localpop needs Python 3.11 or newer; name one with: make PYTHON=python3.11 …")'
+	@echo "installing localpop into $(VENV) (about a minute, once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install -c constraints.txt pip setuptools
+	@$(PIP) install -c constraints.txt --no-build-isolation --editable . --group load
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	@echo "installing the tools of tests and checks"
+	@$(PIP) install -c constraints.txt --group test --group lint
+	@touch $@
+
+install: $(VENV)/.demo ## make .venv with localpop in it
+
+demo: $(VENV)/.demo ## the whole idea in under 3 minutes: generate, push, hit, fall back, measure
+	@$(BIN)/localpop run -- sh -ec '\
+	  python -m origin.precompute --users 50; \
+	  python -m origin.session issue --users 50 > .localpop/sessions.txt; \
+	  python -m loadtests run --host "$$LOCALPOP_URL" --sessions .localpop/sessions.txt --time 30 --out report'
+
+up: $(VENV)/.demo ## the same servers, left running; reload on save
+	@$(BIN)/localpop up
+
+test: $(VENV)/.dev ## the whole test suite
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## mypy --strict
+	@$(BIN)/mypy
+
+layers: $(VENV)/.dev ## a room imports only rooms below it
+	@$(BIN)/lint-imports
+
+template: $(VENV)/.dev ## cfn-lint over template.yaml
+	@$(BIN)/cfn-lint template.yaml
+
+check: lint types layers template test ## everything CI checks
+
+conformance: $(VENV)/.dev ## how many lines of the facts' checklists hold, per file
+	@$(BIN)/python -m tests.conformance
+
+bench: $(VENV)/.dev ## every benchmark, as ratios to a bare ASGI app in the same run
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+clean: ## remove .venv, reports and local state
+	rm -rf $(VENV) .localpop report .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+.PHONY: help install demo up test lint types layers template check conformance bench clean

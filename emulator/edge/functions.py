@@ -1,0 +1,141 @@
+"""Edge functions as the edge runs them: one face for both kinds, and what a run costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from emulator.clock import Clock
+from emulator.edge.journey import Journey
+from emulator.errors import EdgeFunctionError
+from emulator.network.latency import LatencyModel
+from emulator.runtimes.lambda_edge import LambdaFunctionError
+from emulator.values.distribution import FunctionAssociation
+from emulator.values.functions import EdgeLocation, FunctionEvent, FunctionKind, FunctionRun
+from emulator.values.key_values import StoreSnapshot
+from emulator.values.messages import Request, Response
+
+StoreCopies = Callable[[str, EdgeLocation], StoreSnapshot]
+"""The version of a key value store (by ARN) that one edge server holds now."""
+
+
+class _LoadedFunction(Protocol):
+    async def run(self, event: FunctionEvent, snapshot: StoreSnapshot | None) -> FunctionRun: ...
+
+
+class _LoadedLambda(Protocol):
+    async def run(self, event: FunctionEvent, *, include_body: bool = False) -> FunctionRun: ...
+
+
+class EdgeFunction(Protocol):
+    """Anything that can be associated with an event of a cache behavior."""
+
+    @property
+    def name(self) -> str:
+        """The function's name, for the Trace."""
+        ...
+
+    async def run(self, event: FunctionEvent, *, include_body: bool) -> FunctionRun:
+        """Run once.
+
+        Raises:
+            EdgeFunctionError: It failed, or returned what CloudFront refuses.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CloudFrontFunction:
+    """A CloudFront Function with the one store it may read.
+
+    Args:
+        name: Its name.
+        loaded: The runtime's handle.
+        store_arn: The associated key value store; empty when there is none.
+        copies: Where the edge's versions of stores are.
+    """
+
+    name: str
+    loaded: _LoadedFunction
+    store_arn: str
+    copies: StoreCopies
+
+    async def run(self, event: FunctionEvent, *, include_body: bool) -> FunctionRun:
+        """Run with the version of the store that this edge server holds; it never sees a body."""
+        snapshot = self.copies(self.store_arn, event.location) if self.store_arn else None
+        return await self.loaded.run(event, snapshot)
+
+
+@dataclass(frozen=True, slots=True)
+class LambdaFunction:
+    """A Lambda@Edge function's numbered version.
+
+    Args:
+        name: Its name.
+        loaded: The runtime's handle.
+    """
+
+    name: str
+    loaded: _LoadedLambda
+
+    async def run(self, event: FunctionEvent, *, include_body: bool) -> FunctionRun:
+        """Run in an execution environment of its own."""
+        return await self.loaded.run(event, include_body=include_body)
+
+
+async def run_function(
+    function: EdgeFunction,
+    association: FunctionAssociation,
+    event: FunctionEvent,
+    journey: Journey,
+    latency: LatencyModel,
+    clock: Clock,
+) -> Request | Response:
+    """Run a function and note what it cost.
+
+    A CloudFront Function's cost is simulated. A Lambda@Edge handler's own time is real (it may call
+    services), and what it takes to reach and start it is simulated.
+
+    Raises:
+        EdgeFunctionError: It failed; the time it took is noted all the same.
+    """
+    started_ms = clock.now_ms()
+    label = f"{association.kind} {function.name} ({event.event_type})"
+    try:
+        run = await function.run(event, include_body=association.include_body)
+    except EdgeFunctionError as error:
+        if isinstance(error, LambdaFunctionError):
+            journey.logs += error.logs
+            journey.waited(label, error.billed_ms, detail=error.kind)
+        else:
+            cost_ms = latency.cloudfront_function_ms(journey.place, 0)
+            took_ms = clock.now_ms() - started_ms
+            journey.takes(label, cost_ms, real_ms=took_ms, detail=error.kind)
+        raise
+    journey.logs += run.logs
+    detail = "answered" if isinstance(run.result, Response) else "passed on"
+    if association.kind is FunctionKind.CLOUDFRONT_FUNCTION:
+        cost_ms = latency.cloudfront_function_ms(journey.place, run.store_reads)
+        journey.takes(label, cost_ms, real_ms=run.duration_ms, detail=detail)
+        return run.result
+    _note_lambda(run, label, detail, event, journey, latency)
+    return run.result
+
+
+def _note_lambda(
+    run: FunctionRun,
+    label: str,
+    detail: str,
+    event: FunctionEvent,
+    journey: Journey,
+    latency: LatencyModel,
+) -> None:
+    region = event.location.region
+    to_region_ms = latency.pop_to_region_ms(journey.place, region)
+    journey.takes(f"{event.location.name} to Lambda in {region}", to_region_ms)
+    overhead_ms = latency.lambda_overhead_ms(journey.place, cold_start=run.cold_start)
+    start = "cold start" if run.cold_start else "warm"
+    reaching_ms = max(0.0, run.duration_ms - run.billed_ms)
+    journey.takes(f"Lambda@Edge invocation ({start})", overhead_ms, real_ms=reaching_ms)
+    journey.waited(label, run.billed_ms, detail=detail)

@@ -1,0 +1,127 @@
+"""The two clocks of one request.
+
+**Latency is a deadline, not a sleep.** Every stage adds to one simulated arrival time counted from
+the request's arrival, so the emulator's own work fits inside the simulated time; what does not fit
+is reported as late.
+"""
+
+from __future__ import annotations
+
+from emulator.clock import Clock
+from emulator.values.messages import Request
+from emulator.values.places import ViewerPlace
+from emulator.values.trace import Stage, Trace
+
+
+class Journey:
+    """Collects what happened to one request, and when its answer is due.
+
+    Args:
+        trace_id: 16 hexadecimal digits.
+        request_id: X-Amz-Cf-Id.
+        request: The viewer's request.
+        place: Where the viewer is.
+        pop: X-Amz-Cf-Pop.
+        arrived_ms: When the request's head was complete, by the clock.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_stages",
+        "_waited_ms",
+        "arrived_ms",
+        "body_bytes",
+        "failure",
+        "late_ms",
+        "logs",
+        "overhead_ms",
+        "place",
+        "pop",
+        "request",
+        "request_id",
+        "simulated_ms",
+        "started_ms",
+        "status",
+        "total_ms",
+        "trace_id",
+        "x_cache",
+    )
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        trace_id: str,
+        request_id: str,
+        request: Request,
+        place: ViewerPlace,
+        pop: str,
+        arrived_ms: float,
+    ) -> None:
+        self._clock = clock
+        self._stages: list[tuple[str, float, float, str]] = []
+        self._waited_ms = 0.0
+        self.trace_id, self.request_id = trace_id, request_id
+        self.request, self.place, self.pop = request, place, pop
+        self.arrived_ms = arrived_ms
+        self.started_ms = clock.epoch_ms()
+        self.simulated_ms = 0.0
+        self.overhead_ms = 0.0
+        self.late_ms = 0.0
+        self.total_ms = 0.0
+        self.body_bytes = 0
+        self.status = 0
+        self.x_cache = ""
+        self.failure = ""
+        self.logs: tuple[str, ...] = ()
+
+    def takes(
+        self, name: str, simulated_ms: float, *, real_ms: float = 0.0, detail: str = ""
+    ) -> None:
+        """A stage that takes this long on AWS; `real_ms` of our own work stood for it."""
+        self.simulated_ms += simulated_ms
+        self._stages.append((name, simulated_ms, real_ms, detail))
+
+    def waited(self, name: str, real_ms: float, *, detail: str = "") -> None:
+        """A stage that really took this long elsewhere: it counts on both clocks."""
+        self.simulated_ms += real_ms
+        self._waited_ms += real_ms
+        self._stages.append((name, real_ms, real_ms, detail))
+
+    @property
+    def deadline_ms(self) -> float:
+        """When the response's first byte is due, by the clock."""
+        return self.arrived_ms + self.simulated_ms
+
+    def ready(self) -> None:
+        """The response's head is made: what has passed beyond waiting was our own work."""
+        now_ms = self._clock.now_ms()
+        self.overhead_ms = max(0.0, now_ms - self.arrived_ms - self._waited_ms)
+        self.late_ms = max(0.0, now_ms - self.deadline_ms)
+
+    def finished(self, body_bytes: int) -> None:
+        """The last byte has left."""
+        self.total_ms = self._clock.now_ms() - self.arrived_ms
+        self.body_bytes = body_bytes
+
+    def trace(self) -> Trace:
+        """What happened, as a value."""
+        return Trace(
+            id=self.trace_id,
+            request_id=self.request_id,
+            started_ms=self.started_ms,
+            place=str(self.place),
+            pop=self.pop,
+            method=self.request.method,
+            target=self.request.target,
+            status=self.status,
+            x_cache=self.x_cache,
+            stages=tuple(Stage(*stage) for stage in self._stages),
+            simulated_ms=self.simulated_ms,
+            overhead_ms=self.overhead_ms,
+            late_ms=self.late_ms,
+            total_ms=self.total_ms,
+            body_bytes=self.body_bytes,
+            failure=self.failure,
+            logs=self.logs,
+        )

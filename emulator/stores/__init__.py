@@ -1,0 +1,1 @@
+"""What is kept: key value stores (durable, read from memory)."""

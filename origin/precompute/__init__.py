@@ -1,0 +1,9 @@
+"""Answering ahead of time: generate, check, push to the edge.
+
+    artifact    the stored value: its key, its JSON, its quota
+    generation  one user's answers, all prompts at once; knows nothing of the store
+    push        many users: generation side by side, one `UpdateKeys` for each user, one writer
+    progress    what the terminal shows
+
+`generation` fits into a Lambda function as it is, `push` into whatever writes for many.
+"""
