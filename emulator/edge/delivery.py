@@ -99,7 +99,7 @@ class EdgeSettings:
     Args:
         default_place: Where a viewer is that does not say.
         trace_header: Whether responses carry X-Localpop-Trace.
-        seed: Fixes ids and the choice of edge servers.
+        seed: Fixes the choice of edge servers.
     """
 
     default_place: ViewerPlace
@@ -119,6 +119,8 @@ class Edge:
     _journeys: OrderedDict[str, Journey] = field(default_factory=OrderedDict)
     _origin_used_ms: dict[tuple[str, str, str], float] = field(default_factory=dict)
     _chance: random.Random = field(init=False)
+    # Ids must differ from one start to the next: logs and traces are told apart by them.
+    _ids: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
         self._chance = random.Random(f"{self.settings.seed}:edge")
@@ -254,8 +256,8 @@ class Edge:
     ) -> Journey:
         journey = Journey(
             self.clock,
-            trace_id=new_trace_id(self._chance),
-            request_id=new_request_id(self._chance),
+            trace_id=new_trace_id(self._ids),
+            request_id=new_request_id(self._ids),
             request=request,
             place=place,
             pop=server.pop,

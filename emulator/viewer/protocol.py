@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import http
+import logging
 import ssl
 from collections.abc import AsyncIterator
 from typing import Any, Final, Protocol, cast
@@ -24,6 +25,8 @@ from emulator.rules.error_pages import BAD_REQUEST, error_page
 from emulator.rules.viewer_request import size_refusal
 from emulator.values.headers import Headers
 from emulator.values.messages import Request
+
+_log = logging.getLogger(__name__)
 
 # How long a connection may be idle, and how long a head may take to arrive. AWS publishes neither.
 _IDLE_TIMEOUT_S: Final = 60.0
@@ -168,9 +171,10 @@ class ViewerConnection(asyncio.Protocol):
         if not self._head_complete and self._head_bytes > 2 * REQUEST_HEADERS_MAX_BYTES:
             self._refuse(494 if len(self._url) <= URL_MAX_BYTES else 414)
 
-    def eof_received(self) -> bool:
-        # A viewer that closed its sending half may still read its answer.
-        return self._task is not None
+    def eof_received(self) -> None:
+        # A viewer that closed its sending half is taken to have left, as nginx and uvicorn do:
+        # otherwise nobody could tell, and the model would go on writing for no one.
+        return None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._state.connections.discard(self)
@@ -289,15 +293,20 @@ class ViewerConnection(asyncio.Protocol):
         self._task = asyncio.create_task(self._answer(request, keep_alive=keep_alive))
 
     async def _answer(self, request: Request, *, keep_alive: bool) -> None:
+        kept = False
         try:
             delivery = await self._edge.deliver(request, self._viewer)
             kept = await self._write(delivery, request, keep_alive=keep_alive)
-        except LocalpopError:
-            # The head has left: all that is left to say is that the body ends here.
+        except (LocalpopError, ConnectionError):
+            # The origin broke off after the head had left, or the viewer did within its upload:
+            # all that is left to say is that the connection ends here.
             kept = False
+        except Exception:
+            # A defect of ours ends this connection only, and is told to whoever runs us.
+            _log.exception("%s %s failed", request.method, request.uri)
         finally:
             self._task = None
-        self._next(keep_alive=kept)
+            self._next(keep_alive=kept)
 
     def _next(self, *, keep_alive: bool) -> None:
         transport = self._transport

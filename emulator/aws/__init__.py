@@ -1,0 +1,10 @@
+"""The one AWS endpoint, where unmodified SDKs find the services we emulate.
+
+    call        one request as a service sees it: raw path, headers, a body that is read on demand
+    guard       which hosts and web sites may speak to us at all
+    dispatch    which service and operation a request means
+    answers     AWS's shapes of success and refusal
+    app         all of it as one ASGI application
+
+A service is a callable that takes a call and returns an answer; `app.create_app` joins them.
+"""

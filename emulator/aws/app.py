@@ -1,0 +1,189 @@
+"""The AWS endpoint as one ASGI application.
+
+A request's way: the guard (no foreign hosts, no foreign web sites), the prefix that tells where the
+caller is, the classification, the service. Whatever goes wrong, the answer has AWS's shape and an
+`x-amzn-RequestId`.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from emulator.aws.answers import error_answer
+from emulator.aws.bedrock_runtime import BedrockRuntime
+from emulator.aws.call import ApiCall, Service, call_from
+from emulator.aws.controls import CONTROLS_PATH, LocalControls
+from emulator.aws.dispatch import (
+    BEDROCK_RUNTIME,
+    KEY_VALUE_STORE,
+    Protocol,
+    Target,
+    classify,
+    is_signed,
+    query_action,
+    split_region,
+)
+from emulator.aws.guard import require_local
+from emulator.aws.key_value_store_api import KeyValueStoreApi
+from emulator.clock import Clock
+from emulator.errors import ApiError, LocalpopError, NotEmulated
+from emulator.quotas import KB
+from emulator.stores.key_value_stores import KeyValueStores
+
+DistanceMs = Callable[[str], float]
+"""The round trip in ms between a Region and the endpoint's own, us-east-1.
+
+Raises a `LocalpopError` or `LookupError` for a Region it does not know.
+"""
+
+_FORM_MAX_BYTES = 64 * KB
+_UNKNOWN = Target("", "", "", Protocol.REST_JSON)
+
+_log = logging.getLogger(__name__)
+
+
+def create_app(
+    stores: KeyValueStores,
+    bedrock: BedrockRuntime,
+    clock: Clock,
+    *,
+    distance_ms: DistanceMs = lambda region: 0.0,
+    require_auth: bool = False,
+    chance: random.Random | None = None,
+) -> ASGIApp:
+    """Join the services into one endpoint.
+
+    Args:
+        stores: The account's key value stores.
+        bedrock: The stand-in for Amazon Bedrock's runtime; `/_localpop/` controls it.
+        clock: What the simulated distance is waited on.
+        distance_ms: The round trip from a Region, for callers under `/from-region/{region}`.
+        require_auth: Refuse requests without a signature (whether it is right is not checked).
+        chance: Where request ids come from.
+    """
+    services: dict[str, Service] = {
+        KEY_VALUE_STORE: KeyValueStoreApi(stores),
+        BEDROCK_RUNTIME: bedrock,
+    }
+    return AwsEndpoint(
+        services,
+        LocalControls(bedrock),
+        clock,
+        distance_ms=distance_ms,
+        require_auth=require_auth,
+        chance=chance or random.Random(),
+    )
+
+
+class AwsEndpoint:
+    """Every AWS service of the emulator behind one address. Make it with `create_app`.
+
+    Args:
+        services: By their name in `dispatch.Target`.
+        controls: What answers under `/_localpop/`.
+        clock: What the simulated distance is waited on.
+        distance_ms: The round trip from a Region.
+        require_auth: Whether a signature must be there.
+        chance: Where request ids come from.
+    """
+
+    def __init__(
+        self,
+        services: Mapping[str, Service],
+        controls: Service,
+        clock: Clock,
+        *,
+        distance_ms: DistanceMs,
+        require_auth: bool,
+        chance: random.Random,
+    ) -> None:
+        self._services, self._controls, self._clock = services, controls, clock
+        self._distance_ms, self._require_auth, self._chance = distance_ms, require_auth, chance
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = str(uuid.UUID(int=self._chance.getrandbits(128), version=4)).encode()
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-amzn-RequestId", request_id)]
+            await send(message)
+
+        try:
+            answer = await self._answer(call_from(scope, receive))
+        except ClientDisconnect:
+            return
+        await answer(scope, receive, send_with_id)
+
+    async def _answer(self, call: ApiCall) -> ASGIApp:
+        target = _UNKNOWN
+        try:
+            require_local(call.headers)
+            if call.path.startswith(CONTROLS_PATH):
+                return await self._controls(call)
+            region, path = split_region(call.path)
+            target = classify(call.method, path, call.query, call.headers)
+            if region is not None:
+                await self._clock.sleep_ms(self._region_distance_ms(region))
+            if self._require_auth and not is_signed(call.query, call.headers):
+                raise ApiError(403, "AccessDeniedException", "Missing Authentication Token")
+            return await self._call_service(target, replace(call, path=target.path))
+        except ApiError as error:
+            return error_answer(error, target)
+        except NotEmulated as error:
+            return error_answer(ApiError(501, "NotEmulated", str(error)), target)
+        except ClientDisconnect:
+            raise
+        except Exception:
+            _log.exception("%s %s failed", call.method, call.path)
+            return error_answer(
+                ApiError(500, "InternalServerException", "localpop failed; its log has the reason"),
+                target,
+            )
+
+    async def _call_service(self, target: Target, call: ApiCall) -> ASGIApp:
+        service = self._services.get(target.service)
+        if service is not None:
+            return await service(call)
+        operation = target.operation
+        if target.protocol is Protocol.QUERY:
+            body = await call.body(_FORM_MAX_BYTES, _form_too_large)
+            operation = query_action(body) or operation
+        raise NotEmulated(f"The AWS operation {target.service}:{operation}")
+
+    def _region_distance_ms(self, region: str) -> float:
+        try:
+            return self._distance_ms(region)
+        except (LocalpopError, LookupError) as error:
+            raise ApiError(
+                400, "ValidationException", f"/from-region/{region}: no such Region. {error}"
+            ) from error
+
+
+def _form_too_large() -> ApiError:
+    return ApiError(413, "RequestEntityTooLarge", "The form of a query request is too large")
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -1,0 +1,117 @@
+"""What localpop itself can be told through the endpoint, under `/_localpop/`.
+
+GET    /_localpop/faults    the faults still to come
+POST   /_localpop/faults    plan one, such as
+                                {"service": "bedrock-runtime", "fault": "throttle", "count": 3}
+DELETE /_localpop/faults    plan none
+GET    /_localpop/bedrock   the models' speed, and what became of the calls so far
+PUT    /_localpop/bedrock   change the speed: {"time_scale": 0} for no waiting, 1 for real models
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+import orjson
+from starlette.types import ASGIApp
+
+from emulator.aws.answers import Answer, json_answer
+from emulator.aws.bedrock.faults import Fault, PlannedFault
+from emulator.aws.bedrock_runtime import BedrockRuntime
+from emulator.aws.call import ApiCall
+from emulator.aws.dispatch import BEDROCK_RUNTIME
+from emulator.errors import ApiError
+from emulator.quotas import KB
+
+CONTROLS_PATH: Final = "/_localpop/"
+_BODY_MAX_BYTES = 64 * KB
+_COUNT_MAX = 1_000_000
+_TIME_SCALE_MAX = 1_000.0
+
+
+class LocalControls:
+    """The controls of the endpoint.
+
+    Args:
+        bedrock: What they control.
+    """
+
+    def __init__(self, bedrock: BedrockRuntime) -> None:
+        self._bedrock = bedrock
+
+    async def __call__(self, call: ApiCall) -> ASGIApp:
+        """Answer a call.
+
+        Raises:
+            ApiError: 400 for a bad body, 404 for a path or method that is not listed above.
+        """
+        match call.method, call.path.removeprefix(CONTROLS_PATH):
+            case "GET", "faults":
+                return self._faults()
+            case "POST", "faults":
+                self._bedrock.faults.add(_parse_fault(await _object(call)))
+                return self._faults()
+            case "DELETE", "faults":
+                self._bedrock.faults.clear()
+                return Answer(204, b"")
+            case "GET", "bedrock":
+                return self._state()
+            case "PUT", "bedrock":
+                self._bedrock.time_scale = _parse_time_scale(await _object(call))
+                return self._state()
+        raise ApiError(
+            404,
+            "UnknownOperationException",
+            f"{call.method} {call.path} is none of localpop's controls: "
+            "GET, POST, DELETE /_localpop/faults and GET, PUT /_localpop/bedrock",
+        )
+
+    def _faults(self) -> ASGIApp:
+        return json_answer({"faults": [asdict(fault) for fault in self._bedrock.faults.planned]})
+
+    def _state(self) -> ASGIApp:
+        return json_answer(
+            {"time_scale": self._bedrock.time_scale, "calls": asdict(self._bedrock.tally)}
+        )
+
+
+def _parse_fault(shape: dict[str, Any]) -> PlannedFault:
+    service = _choice(shape, "service", (BEDROCK_RUNTIME,))
+    fault = Fault(_choice(shape, "fault", tuple(Fault)))
+    count = shape.get("count", 1)
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= _COUNT_MAX:
+        raise _invalid(f"count: a whole number from 1 to {_COUNT_MAX} expected, not {count!r}")
+    return PlannedFault(service, fault, count)
+
+
+def _parse_time_scale(shape: dict[str, Any]) -> float:
+    scale = shape.get("time_scale")
+    if isinstance(scale, bool) or not isinstance(scale, int | float):
+        raise _invalid(f"time_scale: a number expected, not {scale!r}")
+    if not 0 <= scale <= _TIME_SCALE_MAX:
+        raise _invalid(f"time_scale: a number from 0 to {_TIME_SCALE_MAX:g} expected, not {scale}")
+    return float(scale)
+
+
+def _choice(shape: dict[str, Any], name: str, choices: Sequence[str]) -> str:
+    value = shape.get(name)
+    if value not in choices:
+        raise _invalid(f"{name}: one of {', '.join(choices)} expected, not {value!r}")
+    return str(value)
+
+
+async def _object(call: ApiCall) -> dict[str, Any]:
+    body = await call.body(_BODY_MAX_BYTES, lambda: _invalid("The body is too large"))
+    try:
+        shape = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _invalid(f"The body is not JSON: {error}") from error
+    if not isinstance(shape, dict):
+        raise _invalid("The body must be a JSON object")
+    return shape
+
+
+def _invalid(message: str) -> ApiError:
+    return ApiError(400, "ValidationException", message)

@@ -1,0 +1,278 @@
+"""The public face: an engine that loads CloudFront Functions and runs them for events."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import weakref
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from emulator import quotas
+from emulator.clock import Clock
+from emulator.errors import EdgeFunctionError, FailureKind, NotEmulated
+from emulator.rules.cloudfront_function_result import NOT_RUN
+from emulator.runtimes.cloudfront_functions.checker import Inspection, Problem, inspect_code
+from emulator.runtimes.cloudfront_functions.frames import encode
+from emulator.runtimes.cloudfront_functions.process import Call, CallFailed, Code, WorkerProcess
+from emulator.values.functions import EventType, FunctionEvent, FunctionRun
+from emulator.values.key_values import StoreSnapshot
+from emulator.wire.cloudfront_functions import dump_event, parse_result
+
+TIME_LIMIT_MS: Final = 50.0
+"""CPU time after which a call is killed: far above the budget of 1 ms, because our engine and machine
+are not CloudFront's. Between the two a call ends well, with a compute utilization of 100."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a handler gave, before anything was made of it.
+
+    Args:
+        result: The returned object as JSON has it; None when it returned nothing or failed.
+        error: The engine's message when it failed; else empty.
+        logs: The lines it wrote.
+        compute_utilization: 0 to 100.
+        cpu_ms: CPU time of the call, as measured here.
+        effects: What helpers of the `cloudfront` module left.
+    """
+
+    result: Any
+    error: str
+    logs: tuple[str, ...]
+    compute_utilization: int
+    cpu_ms: float
+    effects: dict[str, Any]
+
+
+class CloudFrontFunctions:
+    """The engine: worker processes that run CloudFront Functions.
+
+    Args:
+        clock: For `Date.now()` and durations.
+        workers: How many processes; calls go to the one with the fewest in flight.
+        time_limit_ms: CPU time after which a call is killed.
+        seed: For `Math.random()`.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        workers: int = 1,
+        time_limit_ms: float = TIME_LIMIT_MS,
+        seed: int = 0,
+    ) -> None:
+        self._clock = clock
+        self._workers = [WorkerProcess(time_limit_ms) for _ in range(workers)]
+        self._random = random.Random(seed)
+        self._call_ids = itertools.count(1)
+        self._code_ids = itertools.count(1)
+
+    async def start(self) -> None:
+        """Have every worker ready; else the first call starts one."""
+        await asyncio.gather(*(worker.start() for worker in self._workers))
+
+    async def close(self) -> None:
+        """End every worker; calls in flight fail."""
+        await asyncio.gather(*(worker.close() for worker in self._workers))
+
+    def load(self, name: str, code: str, runtime: str) -> LoadedFunction:
+        """Take in a function's code. Code that does not compile loads as well, and fails when run.
+
+        Args:
+            name: The function's name.
+            code: Its JavaScript.
+            runtime: `cloudfront-js-1.0` or `cloudfront-js-2.0`.
+        """
+        inspection = inspect_code(code, runtime)
+        code_id = next(self._code_ids)
+        imports = [[each.name, each.module] for each in inspection.imports]
+        frame = encode(
+            ["load", code_id, runtime, imports, inspection.body, inspection.keeps_globals]
+        )
+        loaded = LoadedFunction(self, name, runtime, inspection, Code(code_id, frame))
+        weakref.finalize(loaded, self._drop, code_id)
+        return loaded
+
+    def _drop(self, code_id: int) -> None:
+        for worker in self._workers:
+            worker.drop(code_id)
+
+    async def call(
+        self,
+        code: Code,
+        event_json: str,
+        raw_query: str | None,
+        edge_location_json: str,
+        snapshot: StoreSnapshot | None,
+    ) -> tuple[Outcome, str]:
+        """Run one handler; the outcome, and why the process ended under it if it did."""
+        worker = min(self._workers, key=lambda each: each.in_flight)
+        arguments = (
+            event_json,
+            raw_query,
+            edge_location_json,
+            float(int(self._clock.epoch_ms())),
+            self._random.getrandbits(31),
+        )
+        future: asyncio.Future[tuple[str, float]] = asyncio.get_running_loop().create_future()
+        call = Call(next(self._call_ids), code, arguments, snapshot, future)
+        worker.submit(call)
+        try:
+            text, cpu_ms = await future
+        except CallFailed as failure:
+            return Outcome(None, str(failure), tuple(call.logs), 100, 0.0, {}), str(failure)
+        shape = orjson.loads(text)
+        utilization = round(
+            100 * cpu_ms * worker.utilization_scale / quotas.FUNCTION_TIME_BUDGET_MS
+        )
+        outcome = Outcome(
+            shape.get("result"),
+            _error_text(shape.get("error")),
+            tuple(call.logs),
+            min(100, utilization),
+            cpu_ms,
+            shape["effects"],
+        )
+        return outcome, ""
+
+    def now_ms(self) -> float:
+        """The engine's clock."""
+        return self._clock.now_ms()
+
+
+class LoadedFunction:
+    """One function, ready to run."""
+
+    def __init__(
+        self,
+        engine: CloudFrontFunctions,
+        name: str,
+        runtime: str,
+        inspection: Inspection,
+        code: Code,
+    ) -> None:
+        self._engine = engine
+        self._inspection = inspection
+        self._code = code
+        self.name = name
+        self.runtime = runtime
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What CloudFront would refuse in the code, or treat differently."""
+        return self._inspection.problems
+
+    async def run(self, event: FunctionEvent, snapshot: StoreSnapshot | None) -> FunctionRun:
+        """Run the function for an event.
+
+        Args:
+            event: The event; the function is shown what it may see of it.
+            snapshot: The one version of its key value store that this invocation reads, or None when
+                the function has no store.
+
+        Raises:
+            EdgeFunctionError: It failed, did not end, or returned what CloudFront refuses.
+            NotEmulated: It chose another origin, or used a helper that localpop lacks.
+        """
+        began_ms = self._engine.now_ms()
+        shown = dump_event(event)
+        request = event.request
+        raw_query = request.querystring if request.has_query or request.querystring else None
+        outcome = await self.run_shown(
+            orjson.dumps(shown).decode(), raw_query, _location_json(event), snapshot
+        )
+        self._refuse_unknown_effects(outcome)
+        try:
+            result = parse_result(outcome.result, event, shown)
+        except EdgeFunctionError as error:
+            raise EdgeFunctionError(
+                error.kind,
+                error.sentence,
+                f"{self.name}: {error.detail}",
+                logs=outcome.logs,
+            ) from None
+        return FunctionRun(
+            result,
+            logs=outcome.logs,
+            duration_ms=self._engine.now_ms() - began_ms,
+            billed_ms=outcome.cpu_ms,
+            compute_utilization=outcome.compute_utilization,
+            store_reads=outcome.effects.get("storeReads", 0),
+            warnings=self._warnings(outcome),
+            custom_log_data=outcome.effects.get("customLogData", ""),
+        )
+
+    async def run_shown(
+        self,
+        event_json: str,
+        raw_query: str | None = None,
+        edge_location_json: str = "{}",
+        snapshot: StoreSnapshot | None = None,
+    ) -> Outcome:
+        """Run the handler with an event as JSON; nothing is made of what it returns.
+
+        Raises:
+            EdgeFunctionError: It failed or did not end.
+        """
+        broken = self._inspection.error
+        if broken is not None:
+            raise self._execution_error(broken.engine_message, "mend the line", ())
+        outcome, ended = await self._engine.call(
+            self._code, event_json, raw_query, edge_location_json, snapshot
+        )
+        if outcome.error:
+            mend = "make it do less, or in smaller steps" if ended else "mend the handler"
+            raise self._execution_error(outcome.error, mend, outcome.logs)
+        return outcome
+
+    def _execution_error(self, message: str, mend: str, logs: tuple[str, ...]) -> EdgeFunctionError:
+        return EdgeFunctionError(
+            FailureKind.FUNCTION_EXECUTION,
+            NOT_RUN,
+            f"{self.name} ({self.runtime}): {message}; {mend}",
+            logs=logs,
+            engine_message=message,
+        )
+
+    def _refuse_unknown_effects(self, outcome: Outcome) -> None:
+        origin = outcome.effects.get("origin")
+        missing = f"cf.{origin['kind']}" if origin else outcome.effects.get("notEmulated")
+        if missing:
+            raise NotEmulated(missing, where=self.name)
+
+    def _warnings(self, outcome: Outcome) -> tuple[str, ...]:
+        warnings = [
+            f"line {each.line}: {each.message}" for each in self.problems if each.is_warning
+        ]
+        if outcome.compute_utilization >= 100:
+            warnings.append(
+                "the call used more than CloudFront's whole time budget; CloudFront may stop or"
+                " throttle it"
+            )
+        return tuple(warnings)
+
+
+def _error_text(error: dict[str, Any] | None) -> str:
+    if error is None:
+        return ""
+    if error["memory"]:
+        return (
+            "MemoryError: the function used more than"
+            f" {quotas.FUNCTION_MEMORY_MAX_BYTES // quotas.MB} MB of memory"
+        )
+    return str(error["text"])
+
+
+def _location_json(event: FunctionEvent) -> str:
+    # cf.edgeLocation is there at viewer-request only (facts 6.5).
+    if event.event_type is not EventType.VIEWER_REQUEST:
+        return "{}"
+    location = event.location
+    return orjson.dumps(
+        {"name": location.name, "serverIp": location.server_ip, "region": location.region}
+    ).decode()

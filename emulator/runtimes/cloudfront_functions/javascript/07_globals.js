@@ -1,0 +1,148 @@
+// What the real engine has stays; everything else of quickjs-ng goes. The lists are in 00_globals.js:
+// AWS's two runtime pages, completed by what the njs of that time offers beside them.
+
+const iteratorSymbol = Symbol.iterator;
+
+function consoleLog(message) {
+    host.log(textOf(message));
+}
+
+const NativeJSONParse = JSON.parse;
+
+// njs counts the position of a JSON error; quickjs-ng writes it into its own sentence.
+function parseJSON(text, reviver) {
+    const given = String(text);
+    try {
+        return reviver === undefined ? NativeJSONParse(given) : NativeJSONParse(given, reviver);
+    } catch (error) {
+        const at = error instanceof NativeSyntaxError ? / position (\d+)/.exec(error.message) : null;
+        if (at === null && !(error instanceof NativeSyntaxError)) throw error;
+        const position = at === null ? given.length : Number(at[1]);
+        const what = position >= given.length ? 'Unexpected end of input' : 'Unexpected token';
+        throw failure(NativeSyntaxError, `${what} at position ${position}`);
+    }
+}
+
+function base64Decoded(text) {
+    const wrong = () => failure(NativeTypeError,
+        'the string to be decoded is not correctly encoded');
+    const clean = String(text).replace(/[\t\n\f\r ]/g, '');
+    const bare = clean.length % 4 === 0 ? clean.replace(/==?$/, '') : clean;
+    if (bare.length % 4 === 1 || !/^[A-Za-z0-9+/]*$/.test(bare)) throw wrong();
+    return String.fromCharCode(...base64Bytes(bare));
+}
+
+function base64Encoded(text) {
+    const given = String(text);
+    const bytes = [];
+    for (let i = 0; i < given.length; i++) {
+        const unit = given.charCodeAt(i);
+        if (unit > 255) throw failure(NativeTypeError, 'invalid character (>= U+00FF)');
+        bytes.push(unit);
+    }
+    return base64Text(bytes, BASE64, true);
+}
+
+function addByteStrings() {
+    // Runtime 1.0's byte strings: text whose units are bytes.
+    const bytesOf = (text) => arrayFrom(String(text), (c) => c.charCodeAt(0) & 255);
+    const written = (bytes) => {
+        let text = '';
+        for (let i = 0; i < bytes.length; i++) text += String.fromCharCode(bytes[i]);
+        return text;
+    };
+    hidden(String, 'bytesFrom', function bytesFrom(value, encoding) {
+        if (typeof value === 'string') return written(encodingOf(encoding || 'utf8')[0](value));
+        if (Array.isArray(value)) return written(value.map((byte) => byte & 255));
+        throw failure(NativeTypeError, 'value must be a string or array');
+    });
+    const proto = String.prototype;
+    hidden(proto, 'toUTF8', function toUTF8(start, end) {
+        return written(utf8Bytes(this.slice(start, end)));
+    });
+    hidden(proto, 'fromUTF8', function fromUTF8(start, end) {
+        return utf8Text(bytesOf(this.slice(start, end)), true);
+    });
+    hidden(proto, 'toBytes', function toBytes(start, end) {
+        const part = this.slice(start, end);
+        for (let i = 0; i < part.length; i++) if (part.charCodeAt(i) > 255) return null;
+        return String(part);
+    });
+    hidden(proto, 'fromBytes', function fromBytes(start, end) { return written(bytesOf(this.slice(start, end))); });
+    const plain = proto.toString;
+    hidden(proto, 'toString', function toString(encoding) {
+        const text = plain.call(this);
+        return encoding === undefined ? text : encodingOf(encoding)[1](bytesOf(text));
+    });
+}
+
+function addGlobals() {
+    const consoleObject = {};
+    hidden(consoleObject, 'log', consoleLog);
+    hidden(globalThis, 'console', consoleObject);
+    hidden(globalThis, 'require', require);
+    hidden(globalThis, 'eval', refused('eval'));
+    hidden(JSON, 'parse', parseJSON);
+    if (RUNTIME_1) {
+        addByteStrings();
+        return;
+    }
+    hidden(globalThis, 'Buffer', Buffer);
+    hidden(globalThis, 'TextEncoder', TextEncoder);
+    hidden(globalThis, 'TextDecoder', TextDecoder);
+    hidden(globalThis, 'atob', base64Decoded);
+    hidden(globalThis, 'btoa', base64Encoded);
+}
+
+// njs knows the flags g, i, m and (2.0) y only.
+function narrowRegExp() {
+    const NativeRegExp = RegExp;
+    const known = RUNTIME_1 ? 'gim' : 'gimy';
+    const Narrow = function (pattern, flags) {
+        const given = flags === undefined ? '' : String(flags);
+        for (const flag of given) {
+            if (!known.includes(flag)) {
+                throw failure(NativeSyntaxError, `Invalid RegExp flags "${given}"`);
+            }
+        }
+        return reflect.construct(NativeRegExp, flags === undefined ? [pattern] : [pattern, given],
+            new.target || Narrow);
+    };
+    hidden(Narrow, 'name', 'RegExp');
+    defineProperty(Narrow, 'length', { value: 2, configurable: true });
+    defineProperty(Narrow, 'prototype', { value: NativeRegExp.prototype });
+    hidden(NativeRegExp.prototype, 'constructor', Narrow);
+    hidden(globalThis, 'RegExp', Narrow);
+}
+
+function blockFunctionConstructors() {
+    const blocked = refused('Function');
+    defineProperty(blocked, 'prototype', { value: Function.prototype });
+    hidden(globalThis, 'Function', blocked);
+    const kinds = [function () {}, async function () {}, function* () {}, async function* () {}];
+    for (const made of kinds) {
+        const proto = Object.getPrototypeOf(made);
+        defineProperty(proto, 'constructor', { value: blocked, configurable: false, writable: false });
+    }
+}
+
+function keepOnly(object, names) {
+    for (const key of reflect.ownKeys(object)) {
+        const name = typeof key === 'symbol' ? `@@${key.description.replace('Symbol.', '')}` : key;
+        if (!names.includes(name)) reflect.deleteProperty(object, key);
+    }
+}
+
+function prune() {
+    const typedArray = Object.getPrototypeOf(Uint8Array);
+    const arrayIterator = Object.getPrototypeOf([][iteratorSymbol]());
+    const named = { '%TypedArray%': typedArray };
+    for (const [name, members] of Object.entries(GLOBALS.members)) {
+        const [owner, part] = name.split('.');
+        const object = named[owner] || globalThis[owner];
+        if (object !== undefined) keepOnly(part === undefined ? object : object[part], members);
+    }
+    // Iterator helpers are not of njs's time.
+    keepOnly(Object.getPrototypeOf(arrayIterator), ['@@iterator']);
+    keepOnly(globalThis, GLOBALS.names);
+}

@@ -1,0 +1,221 @@
+"""The worker process: runs functions one after another until its parent goes away.
+
+Started as `python -m emulator.runtimes.cloudfront_functions.worker FD`, where FD is one end of a
+socketpair. It answers calls in order and sends each answer before it begins the next call, so that the
+parent can tell which call a hanging worker hangs in. It keeps no time limit of its own: quickjs-ng's
+would exclude the callables that crypto and the store need, and does not reach every built-in
+(facts/engines.md 1); the parent kills the process instead.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+from quickjs import Context
+
+from emulator.runtimes.cloudfront_functions.factory import Import
+from emulator.runtimes.cloudfront_functions.frames import Decoder, encode
+from emulator.runtimes.cloudfront_functions.realm import Invocation, NoStore, Realm
+
+_RECEIVE_BYTES: Final = 256 * 1024
+_IDLE_S: Final = 0.02
+"""This long without a call, and there is time to tidy up."""
+_CALLS_BETWEEN_COLLECTIONS: Final = 500
+_PR_SET_PDEATHSIG: Final = 1
+
+_REFERENCE_LOOP: Final = """(function () {
+    var o = {}, s = '';
+    for (var i = 0; i < 2000; i++) { o['k' + (i % 64)] = i; s = String(i) + s.slice(0, 20); }
+    return s.length;
+})"""
+_REFERENCE_LOOP_MS: Final = 0.6
+"""What the loop took on the machine that the time budget is meant for (2 vCPU EPYC, 2026-11)."""
+
+
+@dataclass(slots=True)
+class _LoadedCode:
+    runtime: str
+    imports: tuple[Import, ...]
+    body: str
+    keeps_globals: bool
+    realm: Realm | None = None
+
+    def prepare(self) -> Realm:
+        if self.realm is None:
+            self.realm = Realm(self.runtime, self.imports, self.body)
+        return self.realm
+
+
+class _StoreVersion:
+    """One version of a key value store, as an invocation reads it."""
+
+    def __init__(self, items: dict[str, str], facts: dict[str, Any]) -> None:
+        self.items = items
+        self.id: str = facts["id"]
+        self.get = items.get
+        self._facts = facts
+
+    def meta_json(self) -> str:
+        return orjson.dumps(
+            {
+                "keyCount": len(self.items),
+                "creationDateTime": _iso(self._facts["created_ms"]),
+                "lastUpdatedDateTime": _iso(self._facts["modified_ms"]),
+            }
+        ).decode()
+
+
+def _iso(epoch_ms: float) -> str:
+    moment = datetime.fromtimestamp(epoch_ms / 1000, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+class _Worker:
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._functions: dict[int, _LoadedCode] = {}
+        self._stores: dict[tuple[str, int], _StoreVersion] = {}
+        self._calls_since_collection = 0
+
+    def serve(self) -> None:
+        """Answer until the other end is closed."""
+        self._send(["ready", _REFERENCE_LOOP_MS / _measure_ms(), time.process_time_ns()])
+        handlers: dict[str, Callable[..., None]] = {
+            "load": self._load,
+            "drop": self._drop,
+            "store": self._keep_store,
+            "forget": self._forget_store,
+            "run": self._run,
+        }
+        for message in self._messages():
+            handlers[message[0]](*message[1:])
+
+    def _messages(self) -> Iterator[list[Any]]:
+        decoder = Decoder()
+        while True:
+            if self._has_chores() and not select.select([self._connection], [], [], _IDLE_S)[0]:
+                self._do_chores()
+            data = self._connection.recv(_RECEIVE_BYTES)
+            if not data:
+                return
+            yield from decoder.feed(data)
+
+    def _send(self, message: list[Any]) -> None:
+        self._connection.sendall(encode(message))
+
+    # -- What the parent says --
+
+    def _load(
+        self,
+        function: int,
+        runtime: str,
+        imports: list[list[str]],
+        body: str,
+        keeps_globals: bool,
+    ) -> None:
+        bound = tuple(Import(name, module) for name, module in imports)
+        self._functions[function] = _LoadedCode(runtime, bound, body, keeps_globals)
+
+    def _drop(self, function: int) -> None:
+        self._functions.pop(function, None)
+
+    def _keep_store(
+        self,
+        arn: str,
+        version: int,
+        base: int | None,
+        puts: dict[str, str],
+        deletes: list[str],
+        facts: dict[str, Any],
+    ) -> None:
+        items = puts
+        if base is not None:
+            items = {**self._stores[arn, base].items, **puts}
+            for key in deletes:
+                del items[key]
+        self._stores[arn, version] = _StoreVersion(items, facts)
+
+    def _forget_store(self, arn: str, version: int) -> None:
+        self._stores.pop((arn, version), None)
+
+    def _run(
+        self,
+        call: int,
+        function: int,
+        event: str,
+        raw_query: str | None,
+        edge_location: str,
+        now_ms: float,
+        seed: int,
+        store: list[Any] | None,
+    ) -> None:
+        code = self._functions[function]
+        view = self._stores[store[0], store[1]] if store is not None else NoStore()
+        invocation = Invocation(view, lambda line: self._send(["log", call, line]))
+        realm = code.prepare()
+        began_ns = time.thread_time_ns()
+        outcome = realm.run(invocation, event, raw_query, edge_location, now_ms, seed)
+        cpu_ms = (time.thread_time_ns() - began_ns) / 1e6
+        if code.keeps_globals:
+            # What it left in shared objects must not reach the next call; a new realm is made when
+            # there is time.
+            code.realm = None
+        self._send(["done", call, outcome, cpu_ms, time.process_time_ns()])
+        self._calls_since_collection += 1
+
+    # -- Chores --
+
+    def _has_chores(self) -> bool:
+        return self._calls_since_collection > 0
+
+    def _do_chores(self) -> None:
+        collect = self._calls_since_collection >= _CALLS_BETWEEN_COLLECTIONS
+        for code in self._functions.values():
+            if code.realm is not None and collect:
+                code.realm.collect_garbage()
+            elif code.keeps_globals:
+                code.prepare()
+        self._calls_since_collection = 0
+
+
+def _measure_ms() -> float:
+    """CPU time of the reference loop on this machine: the best of a few."""
+    loop = Context().eval(_REFERENCE_LOOP)
+    times: list[int] = []
+    for _ in range(5):
+        began_ns = time.thread_time_ns()
+        loop()
+        times.append(time.thread_time_ns() - began_ns)
+    return max(min(times), 1) / 1e6
+
+
+def _die_with_parent() -> None:
+    # A function in an endless loop never sees the socket's end.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve on the socket whose number is the first argument."""
+    _die_with_parent()
+    # The terminal sends Ctrl-C to every process; the parent closes the socket when it ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with socket.socket(fileno=int(sys.argv[1])) as connection:
+        try:
+            _Worker(connection).serve()
+        except (BrokenPipeError, ConnectionResetError):
+            return
+
+
+if __name__ == "__main__":
+    main()

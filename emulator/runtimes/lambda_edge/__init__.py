@@ -1,0 +1,23 @@
+"""Lambda@Edge: the packaged handler, run as Lambda runs it.
+
+The nouns, in Lambda's own words:
+
+- A **function** is declared once (`LambdaDeclaration`), loaded once (`LoadedLambda`), and has a
+  **replica** in each Region where it runs.
+- An **execution environment**, or sandbox, is one process that holds the handler's module and
+  takes one event at a time (`environment.py`; what runs inside is in `sandbox/`). Its module state
+  lives as long as it does. A **cold start** is the first run of a new one.
+- The **pool** decides how many there are and who gets one (`pool.py`).
+- A **package** is the folder that Lambda would unpack (`package.py`); a handler finds its own
+  files, what Lambda ships and what its requirements.txt names, and nothing else (`modules.py`).
+"""
+
+from emulator.runtimes.lambda_edge.functions import (
+    LambdaFunctionError,
+    LambdaFunctions,
+    LoadedLambda,
+)
+from emulator.runtimes.lambda_edge.package import build
+from emulator.runtimes.lambda_edge.pool import Occupancy
+
+__all__ = ["LambdaFunctionError", "LambdaFunctions", "LoadedLambda", "Occupancy", "build"]

@@ -1,0 +1,518 @@
+"""Lambda@Edge functions as the edge sees them: load one, run it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import sys
+import tempfile
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from emulator import quotas
+from emulator.clock import Clock
+from emulator.errors import EdgeFunctionError, FailureKind, NotEmulated
+from emulator.rules.lambda_edge_result import NOT_PARSABLE, exposed_body_limit
+from emulator.runtimes.lambda_edge import logs
+from emulator.runtimes.lambda_edge.declarations import Runnable, prepare
+from emulator.runtimes.lambda_edge.environment import (
+    Environment,
+    EnvironmentSpec,
+    Outcome,
+    Reply,
+)
+from emulator.runtimes.lambda_edge.pool import EnvironmentPool, Occupancy, Taken
+from emulator.runtimes.lambda_edge.processes import (
+    ForkServerSpawner,
+    FreshSpawner,
+    SandboxStartError,
+    Spawner,
+)
+from emulator.values.functions import FunctionEvent
+from emulator.values.lambda_edge import (
+    LambdaDeclaration,
+    LambdaEdgeSwitches,
+    LambdaLogLine,
+    LambdaOrigin,
+    LambdaRun,
+)
+from emulator.values.messages import Body
+from emulator.wire.lambda_edge import EventShape, ExposedBody, dump_event, parse_result
+
+# CloudFront's own sentences (facts/lambda-at-edge.md 5.2).
+NOT_RUN: Final = (
+    "The Lambda function associated with the CloudFront distribution is invalid "
+    "or doesn't have the required permissions."
+)
+THROTTLED: Final = "The Lambda function associated with the CloudFront distribution was throttled."
+# Threads' stacks and the code of shared libraries: address space that Lambda does not count.
+_HEADROOM_BYTES: Final = 128 * quotas.MB
+_ACCOUNT_ID: Final = "123456789012"
+_SAID_BY_THE_RUNTIME: Final = (Outcome.FAILED, Outcome.FAILED_AND_ENDED)
+
+
+class LambdaFunctionError(EdgeFunctionError):
+    """A Lambda@Edge function failed; carries what the run had given by then.
+
+    Args:
+        error: The failure.
+        logs: The function's log lines.
+        duration_ms: Real milliseconds from hand-over to the failure.
+        billed_ms: The handler's own time.
+        cold_start: Whether a new execution environment was started.
+        queued_ms: As in `LambdaRun`.
+    """
+
+    def __init__(
+        self,
+        error: EdgeFunctionError,
+        *,
+        logs: tuple[str, ...] = (),
+        duration_ms: float = 0.0,
+        billed_ms: float = 0.0,
+        cold_start: bool = False,
+        queued_ms: float = 0.0,
+    ) -> None:
+        super().__init__(error.kind, error.sentence, error.detail)
+        self.logs, self.duration_ms, self.billed_ms = logs, duration_ms, billed_ms
+        self.cold_start, self.queued_ms = cold_start, queued_ms
+
+
+class LambdaFunctions:
+    """Every Lambda@Edge function of one emulator, and the sandboxes they share.
+
+    Args:
+        clock: For durations and dates.
+        endpoint_url: The AWS endpoint that a function in this Region is told of; None for none.
+        max_environments: How many environments may be at work at once on this machine; further
+            invocations wait in order, which AWS's would not (`LambdaRun.queued_ms`).
+        max_kept: How many environments may be alive in all, idle ones included.
+        concurrency_per_region: AWS's quota of concurrent executions; beyond it, throttled.
+        switches: The open questions.
+        log: Gets every log line, also those of runs that fail.
+        fork: Whether sandboxes come from a fork server; elsewhere than on Linux they cannot.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        endpoint_url: Callable[[str], str] | None,
+        max_environments: int = 4,
+        max_kept: int = 32,
+        concurrency_per_region: int = quotas.LAMBDA_CONCURRENCY_PER_REGION,
+        switches: LambdaEdgeSwitches | None = None,
+        log: Callable[[LambdaLogLine], None] | None = None,
+        fork: bool = sys.platform == "linux",
+    ) -> None:
+        self.clock, self.endpoint_url = clock, endpoint_url
+        self.switches = switches or LambdaEdgeSwitches()
+        self.concurrency_per_region = concurrency_per_region
+        self.in_flight: Counter[str] = Counter()
+        self._log, self._fork = log, fork
+        self._temp: Path | None = None
+        self._spawners: dict[tuple[str, ...], Spawner] = {}
+        self._environments = 0
+        self.pool = EnvironmentPool(max_environments, max_kept, clock.now_ms)
+
+    @property
+    def occupancy(self) -> Occupancy:
+        """How many environments there are, and how much was waited for one."""
+        return self.pool.occupancy
+
+    @property
+    def temp(self) -> Path:
+        """The folder of all sandboxes' own folders."""
+        if self._temp is None:
+            self._temp = Path(tempfile.mkdtemp(prefix="localpop-lambda-"))
+        return self._temp
+
+    async def start(self) -> None:
+        """Get the fork servers ready for every function loaded so far."""
+        await asyncio.gather(*(spawner.start() for spawner in self._spawners.values()))
+
+    async def close(self) -> None:
+        """End every sandbox."""
+        await self.pool.close()
+        await asyncio.gather(*(spawner.close() for spawner in self._spawners.values()))
+        self._spawners.clear()
+        if self._temp is not None:
+            shutil.rmtree(self._temp, ignore_errors=True)
+            self._temp = None
+
+    def load(self, declaration: LambdaDeclaration) -> LoadedLambda:
+        """Check a function and make it ready to run; starts nothing.
+
+        Raises:
+            ConfigError: Its folder, handler or configuration cannot be; or there is no Node.js.
+            NotEmulated: On Windows, whose processes cannot be handed a channel.
+        """
+        if sys.platform == "win32":
+            raise NotEmulated("Lambda@Edge on Windows (use WSL)", where=declaration.name)
+        runnable = prepare(declaration, self.switches)
+        return LoadedLambda(self, runnable, self._spawner(runnable))
+
+    def unload(self, function: LoadedLambda) -> None:
+        """End a function's environments; invocations at work end first."""
+        self.pool.retire(lambda key: isinstance(key, tuple) and key[0] is function)
+
+    def write_log(self, group: str, stream: str, region: str, lines: tuple[str, ...]) -> None:
+        """Hand lines over to whoever collects them."""
+        if self._log is not None:
+            epoch_ms = self.clock.epoch_ms()
+            for line in lines:
+                self._log(LambdaLogLine(group, stream, region, epoch_ms, line))
+
+    def next_environment(self) -> int:
+        """A number for a new environment's own folder."""
+        self._environments += 1
+        return self._environments
+
+    def _spawner(self, runnable: Runnable) -> Spawner:
+        if runnable.preload not in self._spawners:
+            self._spawners[runnable.preload] = (
+                ForkServerSpawner(self.temp, runnable.preload) if self._fork else FreshSpawner()
+            )
+        return self._spawners[runnable.preload]
+
+
+@dataclass(slots=True)
+class _Invocation:
+    """One run on its way: what is known so far."""
+
+    event: FunctionEvent
+    shown: EventShape
+    request_id: str
+    region: str
+    group: str
+    started_ms: float = 0.0
+    taken: Taken | None = None
+    reply: Reply = Reply(Outcome.EXITED)  # noqa: RUF009 - frozen
+    lines: tuple[str, ...] = ()
+
+
+class LoadedLambda:
+    """One function version, ready to run in any Region."""
+
+    def __init__(self, functions: LambdaFunctions, runnable: Runnable, spawner: Spawner) -> None:
+        self._functions, self._runnable, self._spawner = functions, runnable, spawner
+        declaration = runnable.declaration
+        self._name = functions.switches.function_name_prefix + declaration.name
+        # DG edge-functions-logs: the prefix is there in every Region.
+        self._group = f"/aws/lambda/us-east-1.{declaration.name}"
+
+    @property
+    def declaration(self) -> LambdaDeclaration:
+        """What was loaded."""
+        return self._runnable.declaration
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What will be different on AWS; said once, when it is loaded."""
+        return self._runnable.warnings
+
+    async def run(
+        self,
+        event: FunctionEvent,
+        *,
+        include_body: bool = False,
+        origin: LambdaOrigin | None = None,
+    ) -> LambdaRun:
+        """Run the function in a replica in the event's Region.
+
+        Args:
+            event: What it is about.
+            include_body: Whether the association has IncludeBody.
+            origin: Origin events: the chosen origin, as the function sees it.
+
+        Raises:
+            LambdaFunctionError: It failed, returned what CloudFront refuses, or was throttled.
+        """
+        functions = self._functions
+        body = None
+        if include_body and event.event_type.is_request:
+            event, body = await _expose(event)
+        shown = dump_event(event, body=body, origin=origin, switches=functions.switches)
+        region = event.location.region
+        invocation = _Invocation(event, shown, str(uuid.uuid4()), region, self._group)
+        if functions.in_flight[region] >= functions.concurrency_per_region:
+            raise LambdaFunctionError(
+                EdgeFunctionError(
+                    FailureKind.LAMBDA_LIMIT,
+                    THROTTLED,
+                    f"{functions.concurrency_per_region} concurrent executions in {region}.",
+                )
+            )
+        functions.in_flight[region] += 1
+        try:
+            return await self._run(invocation)
+        finally:
+            functions.in_flight[region] -= 1
+
+    async def _run(self, invocation: _Invocation) -> LambdaRun:
+        functions, region = self._functions, invocation.region
+        invocation.started_ms = functions.clock.now_ms()
+        try:
+            taken = await functions.pool.take((self, region), self._maker(region))
+        except SandboxStartError as error:
+            raise self._failed(invocation, f"The sandbox could not be started: {error}") from error
+        invocation.taken = taken
+        if taken.failure is not None:
+            invocation.reply = taken.failure
+        else:
+            message = self._message(invocation)
+            timeout_s = self.declaration.timeout_s
+            invocation.reply = await taken.environment.invoke(message, timeout_s)
+        problem = self._problem(invocation)
+        invocation.lines = self._lines(invocation, problem)
+        functions.write_log(
+            self._group, taken.environment.spec.log_stream, region, invocation.lines
+        )
+        if problem is not None:
+            raise self._failed(invocation, problem)
+        return self._result(invocation)
+
+    def _message(self, invocation: _Invocation) -> bytes:
+        digits = invocation.request_id.replace("-", "")
+        return orjson.dumps(
+            {
+                "id": invocation.request_id,
+                "timeout_ms": self.declaration.timeout_s * 1000,
+                "trace": f"Root=1-{digits[:8]}-{digits[8:]};Sampled=0",
+                "event": invocation.shown,
+            }
+        )
+
+    # --- What came of it -------------------------------------------------------------------------
+    def _problem(self, invocation: _Invocation) -> str | None:
+        """Why the function did not run to its end, in Lambda's words; None when it did."""
+        reply, taken = invocation.reply, invocation.taken
+        assert taken is not None
+        match reply.outcome:
+            case Outcome.TIMED_OUT if taken.failure is not None:
+                return "Init phase timed out after 10.00 seconds"
+            case Outcome.TIMED_OUT:
+                return f"Task timed out after {self.declaration.timeout_s:.2f} seconds"
+            case Outcome.EXITED:
+                return f"Error: Runtime exited {_exit_words(reply.status)} Runtime.ExitError"
+            case Outcome.FAILED | Outcome.FAILED_AND_ENDED:
+                error = reply.error()
+                trace = f"\n{error['trace']}" if error["trace"] else ""
+                return f"{error['errorType']}: {error['errorMessage']}{trace}"
+        if reply.max_memory_kb > self.declaration.memory_mb * 1024:
+            # Where the operating system did not stop it, Lambda would have.
+            taken.environment.kill()
+            return "Error: Runtime exited with error: signal: killed Runtime.OutOfMemory"
+        return None
+
+    def _lines(self, invocation: _Invocation, problem: str | None) -> tuple[str, ...]:
+        reply, taken, request_id = invocation.reply, invocation.taken, invocation.request_id
+        assert taken is not None
+        timed_out = reply.outcome is Outcome.TIMED_OUT
+        lines = [*taken.init_logs, logs.start_line(request_id, self.declaration.version)]
+        lines.extend(reply.logs)
+        if problem is not None and reply.outcome not in _SAID_BY_THE_RUNTIME:
+            stamp = logs.timestamp(self._functions.clock.epoch_ms())
+            prefix = f"{stamp} {request_id}" if timed_out else f"RequestId: {request_id}"
+            lines.append(f"{prefix} {problem}")
+        lines.append(logs.end_line(request_id))
+        lines.append(
+            logs.report_line(
+                request_id,
+                duration_ms=self._billed_ms(invocation),
+                memory_mb=self.declaration.memory_mb,
+                max_memory_mb=-(-reply.max_memory_kb // 1024),
+                init_ms=taken.init_ms,
+                status="timeout" if timed_out else "error" if problem is not None else "",
+            )
+        )
+        return tuple(lines)
+
+    def _billed_ms(self, invocation: _Invocation) -> float:
+        outcome = invocation.reply.outcome
+        if outcome is Outcome.TIMED_OUT:
+            return self.declaration.timeout_s * 1000
+        if outcome is Outcome.EXITED and invocation.taken is not None:
+            # Nobody is left to tell its own time.
+            return self._duration_ms(invocation) - invocation.taken.init_ms
+        return invocation.reply.duration_ms
+
+    def _result(self, invocation: _Invocation) -> LambdaRun:
+        functions, reply, taken = self._functions, invocation.reply, invocation.taken
+        assert taken is not None
+        try:
+            if reply.outcome is Outcome.RETURNED_BYTES:
+                _bytes_must_be_json(reply.payload)
+            result = parse_result(
+                reply.payload, invocation.event, invocation.shown, switches=functions.switches
+            )
+        except EdgeFunctionError as error:
+            self._log_validation_error(invocation, error)
+            raise self._failed(invocation, error) from None
+        return LambdaRun(
+            result=result.outcome,
+            logs=invocation.lines,
+            duration_ms=self._duration_ms(invocation),
+            billed_ms=reply.duration_ms,
+            cold_start=taken.cold_start,
+            warnings=result.warnings,
+            origin=result.origin,
+            queued_ms=taken.queued_ms,
+            init_ms=taken.init_ms,
+            max_memory_mb=-(-reply.max_memory_kb // 1024),
+            aws_request_id=invocation.request_id,
+        )
+
+    def _log_validation_error(self, invocation: _Invocation, error: EdgeFunctionError) -> None:
+        """Validation errors have a group of their own (DG lambda-edge-testing-debugging)."""
+        event = invocation.event
+        line = f"({event.request_id}) ERROR Validation error: {error.detail}"
+        invocation.lines = (*invocation.lines, line)
+        self._functions.write_log(
+            f"/aws/cloudfront/LambdaEdge/{event.distribution_id}",
+            event.distribution_id,
+            invocation.region,
+            (line,),
+        )
+
+    def _failed(
+        self, invocation: _Invocation, problem: str | EdgeFunctionError
+    ) -> LambdaFunctionError:
+        taken = invocation.taken
+        if isinstance(problem, str):
+            timed_out = invocation.reply.outcome is Outcome.TIMED_OUT
+            switched = self._functions.switches.timeout_failure
+            kind = switched if timed_out else FailureKind.LAMBDA_EXECUTION
+            sentence = THROTTLED if kind is FailureKind.LAMBDA_LIMIT else NOT_RUN
+            problem = EdgeFunctionError(kind, sentence, problem)
+        return LambdaFunctionError(
+            problem,
+            logs=invocation.lines,
+            duration_ms=self._duration_ms(invocation),
+            billed_ms=self._billed_ms(invocation),
+            cold_start=taken is not None and taken.cold_start,
+            queued_ms=taken.queued_ms if taken is not None else 0.0,
+        )
+
+    def _duration_ms(self, invocation: _Invocation) -> float:
+        queued_ms = invocation.taken.queued_ms if invocation.taken is not None else 0.0
+        return self._functions.clock.now_ms() - invocation.started_ms - queued_ms
+
+    # --- How its environments are started --------------------------------------------------------
+    def _maker(self, region: str) -> Callable[[Callable[[Environment], None]], Environment]:
+        return lambda on_free: Environment(self._spec(region), on_free)
+
+    def _spec(self, region: str) -> EnvironmentSpec:
+        functions, declaration = self._functions, self.declaration
+        temp = functions.temp / str(functions.next_environment())
+        date = logs.timestamp(functions.clock.epoch_ms())[:10].replace("-", "/")
+        stream = f"{date}/[{declaration.version}]{uuid.uuid4().hex}"
+        seen_region = region if functions.switches.region_of_replica else "us-east-1"
+        names = {
+            "function_name": self._name,
+            "version": declaration.version,
+            "memory_mb": str(declaration.memory_mb),
+            "log_group": self._group,
+            "log_stream": stream,
+            "arn": f"arn:aws:lambda:{seen_region}:{_ACCOUNT_ID}:function:{self._name}"
+            f":{declaration.version}",
+        }
+        config: dict[str, Any] = {
+            "handler": declaration.handler,
+            "task_root": str(self._runnable.package),
+            "pycache": str(functions.temp / "pycache"),
+            "allowed_modules": sorted(self._runnable.allowed_modules),
+            "environment": self._variables(names, seen_region, region, temp),
+            "names": names,
+            "memory_mb": declaration.memory_mb,
+            "headroom_bytes": _HEADROOM_BYTES,
+            "tmp_bytes": quotas.LAMBDA_TMP_MAX_BYTES,
+            # awslambdaric keeps non-ASCII text as it is from Python 3.12 on.
+            "ensure_ascii": declaration.runtime in ("python3.9", "python3.10", "python3.11"),
+        }
+        return EnvironmentSpec(self._spawner, self._runnable.command, config, temp, stream)
+
+    def _variables(
+        self, names: dict[str, str], seen_region: str, region: str, temp: Path
+    ) -> dict[str, str]:
+        """Lambda's reserved variables and nothing of the user's (facts/lambda-at-edge.md 4.6)."""
+        declaration = self.declaration
+        variables = {
+            "_HANDLER": declaration.handler,
+            "AWS_ACCESS_KEY_ID": "ASIALOCALPOPLOCALPOP",
+            "AWS_SECRET_ACCESS_KEY": "localpop",
+            "AWS_SESSION_TOKEN": "localpop",
+            "AWS_REGION": seen_region,
+            "AWS_DEFAULT_REGION": seen_region,
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_{declaration.runtime}",
+            "AWS_LAMBDA_FUNCTION_NAME": names["function_name"],
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": names["memory_mb"],
+            "AWS_LAMBDA_FUNCTION_VERSION": names["version"],
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_LOG_GROUP_NAME": names["log_group"],
+            "AWS_LAMBDA_LOG_STREAM_NAME": names["log_stream"],
+            "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001",
+            "LAMBDA_TASK_ROOT": str(self._runnable.package),
+            "LAMBDA_RUNTIME_DIR": "/var/runtime",
+            "LANG": "en_US.UTF-8",
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "TZ": ":UTC",
+            # Ours: a temporary folder of its own, and no configuration of this machine's user.
+            "TMPDIR": str(temp),
+            "HOME": str(temp),
+        }
+        if self._functions.endpoint_url is not None:
+            variables["AWS_ENDPOINT_URL"] = self._functions.endpoint_url(region)
+        return variables
+
+
+def _exit_words(status: int) -> str:
+    if status == 0:
+        return "without providing a reason"
+    if status > 0:
+        return f"with error: exit status {status}"
+    return f"with error: signal: {(signal.strsignal(-status) or str(-status)).lower()}"
+
+
+def _bytes_must_be_json(payload: bytes) -> None:
+    """Awslambdaric passes bytes on as they are; what counts is whether they are JSON."""
+    try:
+        orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        raise EdgeFunctionError(
+            FailureKind.LAMBDA_VALIDATION,
+            NOT_PARSABLE,
+            f"{NOT_PARSABLE} (The handler returned bytes.)",
+        ) from None
+
+
+async def _expose(event: FunctionEvent) -> tuple[FunctionEvent, ExposedBody]:
+    """Look at the beginning of the request's body; the whole of it still goes on."""
+    request = event.request
+    if isinstance(request.body, bytes):
+        return event, ExposedBody.of(request.body, event.event_type)
+    limit = exposed_body_limit(event.event_type)
+    source = aiter(request.body)
+    first = bytearray()
+    ended = False
+    while len(first) <= limit and not ended:
+        piece = await anext(source, None)
+        ended = piece is None
+        first += piece or b""
+    whole = bytes(first)
+    body: Body = whole if ended else _rejoined(whole, source)
+    exposed = ExposedBody(whole[:limit], len(whole) > limit)
+    return replace(event, request=replace(request, body=body)), exposed
+
+
+async def _rejoined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in rest:
+        yield piece

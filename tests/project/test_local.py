@@ -1,0 +1,85 @@
+"""localpop.toml, the environment and the flags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from emulator.app.settings import Overrides, read_settings
+from emulator.errors import ConfigError
+from emulator.network.latency import ApiFront
+from emulator.project.local import read_local
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def written(folder: Path, text: str) -> Path:
+    """A folder with this localpop.toml."""
+    (folder / "localpop.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_our_own_file() -> None:
+    """Ports, place, the origin's address, Region and front."""
+    settings = read_local(ROOT)
+
+    assert (settings.viewer_port, settings.aws_port, settings.dashboard_port) == (8080, 4566, 8090)
+    assert str(settings.place) == "LHR/fibre"
+    assert settings.origins["Api"].front is ApiFront.REST_API
+    assert settings.origins["Api"].command[0] == "python"
+    assert settings.host == "127.0.0.1"
+
+
+def test_without_a_file_every_default_holds(tmp_path: Path) -> None:
+    """Loopback, 8080, 4566."""
+    settings = read_local(tmp_path)
+
+    assert (settings.host, settings.viewer_port, settings.aws_port) == ("127.0.0.1", 8080, 4566)
+    assert settings.template == tmp_path / "template.yaml"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("viewer = {prot = 1}", r"\[viewer\] has no key 'prot' \(known: place, port"),
+        ("[viewer]\nport = 'x'", "viewer.port is 'x', but must be int"),
+        ("[viewer]\nport = 99999", "a port is 0 to 65535"),
+        ("[viewer]\nplace = 'XXX'", "viewer.place: no point of presence is called 'XXX'"),
+        ("[latency]\nseed = 'x'", "latency.seed is 'x'"),
+        ("[latency]\nshape = 'square'", "latency.shape is 'square'"),
+        ("[origins.Api]\nregion = 'us-east-1'", r"\[origins.Api\] needs a url"),
+        ("[origins.Api]\nurl = 'nope'", "'nope' is not the URL of an origin"),
+        ("[origins.Api]\nurl = 'http://h:1'\nregion = 'mars-1'", "'mars-1', which is no Region"),
+        ("[origins.Api]\nurl = 'http://h:1'\nfront = 'x'", r"known: none, http-api, rest-api"),
+        ("[origins.Api]\nurl = 'http://h:1'\ncommand = 'x'", "must be a list of words"),
+        ("not toml", "not valid TOML"),
+    ],
+)
+def test_a_bad_value_names_its_key(tmp_path: Path, text: str, message: str) -> None:
+    """What, where, and how to mend it."""
+    with pytest.raises(ConfigError, match=message) as caught:
+        read_local(written(tmp_path, text))
+
+    assert "localpop.toml" in str(caught.value)
+    assert caught.value.mend
+
+
+def test_flag_beats_environment_beats_file(tmp_path: Path) -> None:
+    """As uvicorn's settings do."""
+    folder = written(tmp_path, "[viewer]\nport = 1\n[aws]\nport = 2\n[dashboard]\nport = 3\n")
+    environ = {"LOCALPOP_VIEWER_PORT": "10", "LOCALPOP_AWS_PORT": "20", "LOCALPOP_LATENCY": "off"}
+
+    settings = read_settings(folder, Overrides(viewer_port=100), environ)
+
+    assert (settings.viewer_port, settings.aws_port, settings.dashboard_port) == (100, 20, 3)
+    assert not settings.latency.enabled
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("LOCALPOP_VIEWER_PORT", "many"), ("LOCALPOP_LATENCY", "maybe")]
+)
+def test_a_bad_variable_is_named(tmp_path: Path, variable: str, value: str) -> None:
+    """The message names the variable."""
+    with pytest.raises(ConfigError, match=f"{variable} is '{value}'"):
+        read_settings(tmp_path, Overrides(), {variable: value})
