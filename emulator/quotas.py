@@ -11,20 +11,20 @@ from typing import Final
 KB: Final = 1024
 MB: Final = 1024 * KB
 
-# --- Requests: DG cloudfront-limits, request-and-response-behavior-custom-origin -------------------
+# --- Requests: DG cloudfront-limits, request-and-response-behavior-custom-origin ------------------
 URL_MAX_BYTES: Final = 8_192
 """Longer: 414, then the connection is closed."""
 REQUEST_HEADERS_MAX_BYTES: Final = 32_768
 """Request line and headers; larger: 494, then the connection is closed."""
 ORIGIN_RESPONSE_HEADERS_MAX_BYTES: Final = 32_768
 
-# --- Origins: DG distribution-web-values-specify (origin settings) ---------------------------------
+# --- Origins: DG distribution-web-values-specify (origin settings) --------------------------------
 ORIGIN_CONNECTION_ATTEMPTS: Final = 3
 ORIGIN_CONNECTION_TIMEOUT_S: Final = 10
 ORIGIN_READ_TIMEOUT_S: Final = 30
 ORIGIN_KEEPALIVE_TIMEOUT_S: Final = 5
 
-# --- CloudFront Functions: DG cloudfront-limits, cloudfront-function-restrictions -------------------
+# --- CloudFront Functions: DG cloudfront-limits, cloudfront-function-restrictions -----------------
 FUNCTION_CODE_MAX_BYTES: Final = 10 * KB
 FUNCTION_MEMORY_MAX_BYTES: Final = 2 * MB
 FUNCTION_LOG_MAX_BYTES: Final = 10 * KB
@@ -34,7 +34,7 @@ FUNCTION_URI_AND_QUERY_MAX_CHARS: Final = 8_192
 FUNCTION_TIME_BUDGET_MS: Final = 1.0
 """100 % compute utilization. The guide gives no number; AWS's launch material says under 1 ms."""
 
-# --- Lambda@Edge: DG cloudfront-limits, lambda-at-edge-function-restrictions ------------------------
+# --- Lambda@Edge: DG cloudfront-limits, lambda-at-edge-function-restrictions ----------------------
 LAMBDA_TIMEOUT_MAX_S: Final = 30
 LAMBDA_VIEWER_RESPONSE_MAX_BYTES: Final = 40 * KB
 """A generated response, headers and body, at viewer events."""
@@ -45,7 +45,7 @@ LAMBDA_ORIGIN_BODY_EXPOSED_BYTES: Final = 1 * MB
 LAMBDA_CONCURRENCY_PER_REGION: Final = 1_000
 LAMBDA_TMP_MAX_BYTES: Final = 512 * MB
 
-# --- KeyValueStore: DG cloudfront-limits -------------------------------------------------------------
+# --- KeyValueStore: DG cloudfront-limits ----------------------------------------------------------
 STORE_KEY_MAX_BYTES: Final = 512
 STORE_VALUE_MAX_BYTES: Final = 1 * KB
 STORE_MAX_BYTES: Final = 5 * MB
@@ -53,3 +53,9 @@ STORE_UPDATE_MAX_KEYS: Final = 50
 STORE_UPDATE_MAX_BYTES: Final = 3 * MB
 STORE_LIST_PAGE_DEFAULT: Final = 10
 STORE_LIST_PAGE_MAX: Final = 50
+STORE_COMMENT_MAX_CHARS: Final = 128
+"""API reference, CreateKeyValueStore."""
+STORES_PER_ACCOUNT: Final = 200
+"""Adjustable at AWS; the newest text of the page."""
+STORES_PER_ACCOUNT_2025: Final = 50
+"""The same page around November 2025."""

@@ -22,6 +22,7 @@ from emulator.aws.call import ApiCall, Service, call_from
 from emulator.aws.controls import CONTROLS_PATH, LocalControls
 from emulator.aws.dispatch import (
     BEDROCK_RUNTIME,
+    CLOUDFRONT,
     KEY_VALUE_STORE,
     Protocol,
     Target,
@@ -32,6 +33,12 @@ from emulator.aws.dispatch import (
 )
 from emulator.aws.guard import require_local
 from emulator.aws.key_value_store_api import KeyValueStoreApi
+from emulator.aws.key_value_store_control_api import (
+    FetchObject,
+    KeyValueStoreControlApi,
+    StoreInUse,
+    no_s3,
+)
 from emulator.clock import Clock
 from emulator.errors import ApiError, LocalpopError, NotEmulated
 from emulator.quotas import KB
@@ -55,6 +62,8 @@ def create_app(
     clock: Clock,
     *,
     distance_ms: DistanceMs = lambda region: 0.0,
+    store_in_use: StoreInUse = lambda arn: False,
+    fetch_object: FetchObject = no_s3,
     require_auth: bool = False,
     chance: random.Random | None = None,
 ) -> ASGIApp:
@@ -65,12 +74,15 @@ def create_app(
         bedrock: The stand-in for Amazon Bedrock's runtime; `/_localpop/` controls it.
         clock: What the simulated distance is waited on.
         distance_ms: The round trip from a Region, for callers under `/from-region/{region}`.
+        store_in_use: Whether a function is associated with the store of an ARN.
+        fetch_object: Reads the S3 object that a new store imports.
         require_auth: Refuse requests without a signature (whether it is right is not checked).
         chance: Where request ids come from.
     """
     services: dict[str, Service] = {
         KEY_VALUE_STORE: KeyValueStoreApi(stores),
         BEDROCK_RUNTIME: bedrock,
+        CLOUDFRONT: KeyValueStoreControlApi(stores, in_use=store_in_use, fetch_object=fetch_object),
     }
     return AwsEndpoint(
         services,

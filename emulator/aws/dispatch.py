@@ -37,6 +37,12 @@ _PATHS: Final = (
     (re.compile(r"/2015-03-31/functions(/|$)"), "lambda"),
     (re.compile(r"/moto-api(/|$)"), "moto"),
 )
+# Where a service's own path begins, behind whatever prefix the endpoint's URL has (KVS-58).
+_OWN_PATHS: Final = {
+    KEY_VALUE_STORE: "/key-value-stores/",
+    BEDROCK_RUNTIME: "/model/",
+    CLOUDFRONT: "/2020-05-31/",
+}
 _REST_XML: Final = frozenset({CLOUDFRONT, "s3", "route53", "s3-control"})
 
 
@@ -152,8 +158,7 @@ def _service_of_path(path: str) -> str | None:
 
 
 def _own_path(service: str, path: str) -> str:
-    """The path without whatever prefix the endpoint's URL has (KVS-58)."""
-    marker = {KEY_VALUE_STORE: "/key-value-stores/", BEDROCK_RUNTIME: "/model/"}.get(service)
+    marker = _OWN_PATHS.get(service)
     start = path.find(marker) if marker else 0
     return path[start:] if start > 0 else path
 

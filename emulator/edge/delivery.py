@@ -15,7 +15,7 @@ from emulator.edge.functions import run_function
 from emulator.edge.journey import Journey
 from emulator.edge.locations import EdgeServer, edge_servers, new_request_id, new_trace_id
 from emulator.edge.site import OriginTarget, Site
-from emulator.errors import ConfigError, EdgeFunctionError, OriginError
+from emulator.errors import ConfigError, EdgeFunctionError, NotEmulated, OriginError
 from emulator.network.latency import LatencyModel
 from emulator.network.origins import OriginBody, OriginClient
 from emulator.network.places import parse_place
@@ -170,6 +170,12 @@ class Edge:
         except OriginError as error:
             journey.failure = str(error)
             return self._own(origin_error_page(error, journey.request_id), "Error", journey)
+        except NotEmulated as error:
+            # Ours, not CloudFront's: said aloud, in words that CloudFront never uses.
+            journey.failure = str(error)
+            headers = Headers([("Content-Type", "text/plain; charset=utf-8")])
+            said = Response(501, headers=headers, body=f"localpop: {error}\n".encode())
+            return self._own(said, "Error", journey)
 
     async def _viewer_request(
         self,

@@ -105,8 +105,8 @@ async def run_function(
     try:
         run = await function.run(event, include_body=association.include_body)
     except EdgeFunctionError as error:
+        journey.logs += error.logs
         if isinstance(error, LambdaFunctionError):
-            journey.logs += error.logs
             journey.waited(label, error.billed_ms, detail=error.kind)
         else:
             cost_ms = latency.cloudfront_function_ms(journey.place, 0)

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from emulator.clock import Clock
 from emulator.errors import ApiError
 from emulator.rules import key_value_store as rules
+from emulator.rules import key_value_store_control as control
 from emulator.rules.key_value_store import StoreContents, StoreRules, StoreUpdate
 from emulator.stores.store_database import DeletedStore, StoreDatabase
 from emulator.values.key_values import KeyValueStore, StoreSnapshot, StoreStatus
@@ -147,7 +148,8 @@ class KeyValueStores:
         if store is None:
             store = await self.create(name, comment=comment)
         elif comment and comment != store.comment:
-            store = await self.update_comment(name, comment)
+            etag = rules.control_etag(store.control_version)
+            store = await self.update_comment(name, comment, if_match=etag)
         return store.snapshot
 
     async def create(
@@ -167,7 +169,7 @@ class KeyValueStores:
             provisioning_ms: How long its status stays PROVISIONING.
 
         Raises:
-            ApiError: 409 EntityAlreadyExists.
+            ApiError: 409 EntityAlreadyExists, 400 EntityLimitExceeded.
         """
         return await self._one_at_a_time(self._create(name, comment, items or {}, provisioning_ms))
 
@@ -200,21 +202,36 @@ class KeyValueStores:
             self._update(arn, StoreUpdate(tuple(puts), tuple(deletes)), if_match)
         )
 
-    async def update_comment(self, name: str, comment: str) -> KeyValueStore:
+    async def update_comment(
+        self, name: str, comment: str, *, if_match: str | None
+    ) -> KeyValueStore:
         """Change a store's comment, which is all that the control API can change.
 
-        Raises:
-            ApiError: 404 EntityNotFound.
-        """
-        return await self._one_at_a_time(self._update_comment(name, comment))
+        Args:
+            name: The store.
+            comment: The new comment; the caller has checked its length.
+            if_match: The control ETag the caller holds.
 
-    async def delete(self, name: str) -> None:
+        Raises:
+            ApiError: 404 EntityNotFound, 400 InvalidIfMatchVersion, 412 PreconditionFailed.
+        """
+        return await self._one_at_a_time(self._update_comment(name, comment, if_match))
+
+    async def delete(
+        self, name: str, *, if_match: str | None, in_use: Callable[[str], bool] = lambda arn: False
+    ) -> None:
         """Delete a store; its ARN answers 409 from now on.
 
+        Args:
+            name: The store.
+            if_match: The control ETag the caller holds.
+            in_use: Whether a function is associated with the ARN.
+
         Raises:
-            ApiError: 404 EntityNotFound.
+            ApiError: 404 EntityNotFound, 400 InvalidIfMatchVersion, 412 PreconditionFailed,
+                409 CannotDeleteEntityWhileInUse.
         """
-        await self._one_at_a_time(self._delete(name))
+        await self._one_at_a_time(self._delete(name, if_match, in_use))
 
     async def _one_at_a_time(self, work: Coroutine[Any, Any, _T]) -> _T:
         # In a task of its own behind a shield, so that a client that hangs up cannot
@@ -243,11 +260,12 @@ class KeyValueStores:
             raise ApiError(
                 409, "EntityAlreadyExists", f"A key value store named {name} already exists"
             )
+        control.require_room_for_store(len(self._live), self.rules)
         arn = self._new_arn(name)
         now_ms = self._clock.epoch_ms()
         contents = rules.contents_of(dict(items))
         snapshot = StoreSnapshot(arn, 1, contents.items, contents.total_size_bytes, now_ms, now_ms)
-        store = KeyValueStore(name, arn, comment, 1, now_ms + provisioning_ms, snapshot)
+        store = KeyValueStore(name, arn, comment, 1, now_ms, now_ms + provisioning_ms, snapshot)
         await self._database.save_new(store)
         self._place(store)
         self._tell(snapshot)
@@ -274,15 +292,28 @@ class KeyValueStores:
         self._tell(new)
         return new, rules.data_etag(new.version)
 
-    async def _update_comment(self, name: str, comment: str) -> KeyValueStore:
+    async def _update_comment(self, name: str, comment: str, if_match: str | None) -> KeyValueStore:
         store = self._named(name)
-        store = replace(store, comment=comment, control_version=store.control_version + 1)
+        control.require_control_match(store.control_version, if_match)
+        store = replace(
+            store,
+            comment=comment,
+            control_version=store.control_version + 1,
+            modified_ms=self._clock.epoch_ms(),
+        )
         await self._database.save_comment(store)
         self._place(store)
         return store
 
-    async def _delete(self, name: str) -> None:
+    async def _delete(self, name: str, if_match: str | None, in_use: Callable[[str], bool]) -> None:
         store = self._named(name)
+        control.require_control_match(store.control_version, if_match)
+        if in_use(store.arn):
+            raise ApiError(
+                409,
+                "CannotDeleteEntityWhileInUse",
+                f"The key value store {name} is associated with a function",
+            )
         await self._database.save_deletion(store.arn, self._clock.epoch_ms())
         del self._live[store.arn], self._arns[name]
         self._sorted.pop(store.arn, None)
@@ -291,7 +322,7 @@ class KeyValueStores:
     def _named(self, name: str) -> KeyValueStore:
         store = self.find(name)
         if store is None:
-            raise ApiError(404, "EntityNotFound", f"There is no key value store named {name}")
+            raise control.no_store_named(name)
         return store
 
     def _new_arn(self, name: str) -> str:

@@ -24,7 +24,7 @@ from emulator.values.key_values import KeyValueStore, StoreSnapshot
 
 APPLICATION_ID: Final = 0x6C_70_6F_70
 """`lpop`: names the program in the file's header, at byte 68 (sqlite.org/fileformat2.html)."""
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 _HEADER_BYTES = 100
 _MAGIC = b"SQLite format 3\x00"
@@ -41,6 +41,7 @@ CREATE TABLE stores (
     name TEXT NOT NULL,
     comment TEXT NOT NULL,
     control_version INTEGER NOT NULL,
+    modified_ms REAL NOT NULL,
     ready_at_ms REAL NOT NULL,
     version INTEGER NOT NULL,
     created_ms REAL NOT NULL,
@@ -56,6 +57,20 @@ CREATE TABLE items (
 ) WITHOUT ROWID;
 COMMIT;
 """
+
+# From each older layout to the next one. They run in a rollback journal, so that the layout's
+# number in the main file's header never lags behind its tables.
+_MIGRATIONS: Final = {
+    1: """
+        ALTER TABLE stores ADD COLUMN modified_ms REAL NOT NULL DEFAULT 0;
+        UPDATE stores SET modified_ms = created_ms;
+    """,
+}
+
+_STORE_COLUMNS = (
+    "id, arn, name, comment, control_version, modified_ms, ready_at_ms, version, created_ms, "
+    "last_modified_ms, deleted_ms"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +130,9 @@ class StoreDatabase:
             ConfigError: The file's content cannot be read.
         """
         try:
-            stores = list(await self._connection.execute_fetchall("SELECT * FROM stores"))
+            stores = list(
+                await self._connection.execute_fetchall(f"SELECT {_STORE_COLUMNS} FROM stores")
+            )
             items = list(await self._connection.execute_fetchall("SELECT * FROM items"))
         except sqlite3.Error as error:
             raise _refusal(self._path, error) from error
@@ -133,12 +150,14 @@ class StoreDatabase:
         snapshot = store.snapshot
         async with self._transaction():
             cursor = await self._connection.execute(
-                "INSERT INTO stores VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                f"INSERT INTO stores ({_STORE_COLUMNS}) "
+                "VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
                 (
                     store.arn,
                     store.name,
                     store.comment,
                     store.control_version,
+                    store.modified_ms,
                     store.ready_at_ms,
                     snapshot.version,
                     snapshot.created_ms,
@@ -169,8 +188,8 @@ class StoreDatabase:
         """Keep a changed comment and its version."""
         async with self._transaction():
             await self._connection.execute(
-                "UPDATE stores SET comment = ?, control_version = ? WHERE arn = ?",
-                (store.comment, store.control_version, store.arn),
+                "UPDATE stores SET comment = ?, control_version = ?, modified_ms = ? WHERE arn = ?",
+                (store.comment, store.control_version, store.modified_ms, store.arn),
             )
 
     async def save_deletion(self, arn: str, deleted_ms: float) -> None:
@@ -203,10 +222,11 @@ class StoreDatabase:
 
 
 def _store(row: sqlite3.Row, items: Mapping[str, str]) -> KeyValueStore:
-    _, arn, name, comment, control_version, ready_at_ms, version, created, modified, _ = row
+    _, arn, name, comment, control_version, modified_ms, ready_at_ms, *data, _ = row
+    version, created_ms, last_modified_ms = data
     total = contents_of(items).total_size_bytes
-    snapshot = StoreSnapshot(arn, version, items, total, created, modified)
-    return KeyValueStore(name, arn, comment, control_version, ready_at_ms, snapshot)
+    snapshot = StoreSnapshot(arn, version, items, total, created_ms, last_modified_ms)
+    return KeyValueStore(name, arn, comment, control_version, modified_ms, ready_at_ms, snapshot)
 
 
 def _prepare(path: Path) -> None:
@@ -224,6 +244,7 @@ def _prepare(path: Path) -> None:
         if header:
             _require_ours(path, header)
             _require_sound(path)
+            _migrate(path, int.from_bytes(header[60:64]))
         else:
             _create(path)
     except sqlite3.Error as error:
@@ -254,7 +275,8 @@ def _require_ours(path: Path, header: bytes) -> None:
             where=str(path),
             mend=_UNTOUCHED,
         )
-    if (version := int.from_bytes(header[60:64])) != SCHEMA_VERSION:
+    version = int.from_bytes(header[60:64])
+    if version != SCHEMA_VERSION and version not in _MIGRATIONS:
         raise ConfigError(
             f"The key value stores' file has layout {version}, and this localpop reads layout "
             f"{SCHEMA_VERSION}.",
@@ -270,6 +292,17 @@ def _require_sound(path: Path) -> None:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise sqlite3.DatabaseError(verdict)
+
+
+def _migrate(path: Path, version: int) -> None:
+    if version == SCHEMA_VERSION:
+        return
+    with contextlib.closing(sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        while version < SCHEMA_VERSION:
+            steps = _MIGRATIONS[version]
+            version += 1
+            connection.executescript(f"BEGIN; {steps} PRAGMA user_version = {version}; COMMIT;")
 
 
 def _refusal(path: Path, error: sqlite3.Error) -> ConfigError:

@@ -50,6 +50,7 @@ class KeyValueStore:
         comment: At most 128 characters.
         control_version: Grows with each change of the comment. It has an ETag of its own, which
             the data API refuses (facts/kvs.md 2.7).
+        modified_ms: When it was made, or its comment last changed, epoch ms.
         ready_at_ms: From this epoch ms on its status is READY, before that PROVISIONING.
         snapshot: The items, in their newest version.
     """
@@ -58,6 +59,7 @@ class KeyValueStore:
     arn: str
     comment: str
     control_version: int
+    modified_ms: float
     ready_at_ms: float
     snapshot: StoreSnapshot
 
@@ -69,3 +71,18 @@ class KeyValueStore:
     def status(self, now_ms: float) -> StoreStatus:
         """PROVISIONING until its time has come, then READY."""
         return StoreStatus.READY if now_ms >= self.ready_at_ms else StoreStatus.PROVISIONING
+
+
+@dataclass(frozen=True, slots=True)
+class NewStore:
+    """What CreateKeyValueStore asks for.
+
+    Args:
+        name: The store's name.
+        comment: Its comment; may be empty.
+        source_arn: The ARN of the S3 object to import; None to begin empty.
+    """
+
+    name: str
+    comment: str = ""
+    source_arn: str | None = None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import random
+import re
 import weakref
 from dataclasses import dataclass
 from typing import Any, Final
@@ -126,7 +128,7 @@ class CloudFrontFunctions:
             text, cpu_ms = await future
         except CallFailed as failure:
             return Outcome(None, str(failure), tuple(call.logs), 100, 0.0, {}), str(failure)
-        shape = orjson.loads(text)
+        shape = _loads(text)
         utilization = round(
             100 * cpu_ms * worker.utilization_scale / quotas.FUNCTION_TIME_BUDGET_MS
         )
@@ -255,6 +257,24 @@ class LoadedFunction:
                 " throttle it"
             )
         return tuple(warnings)
+
+
+def _loads(text: str) -> dict[str, Any]:
+    try:
+        shape = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        # Half a surrogate pair, which JavaScript can write and UTF-8 cannot hold. njs's strings are
+        # UTF-8, so there it is U+FFFD.
+        whole = _LONE_SURROGATE.sub(r"\\ufffd", text)
+        shape = json.loads(whole)
+    assert isinstance(shape, dict)
+    return shape
+
+
+# An escape that belongs to no pair; a backslash before it would make it plain text.
+_LONE_SURROGATE: Final = re.compile(
+    r"(?<!\\)\\u(?:d[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2}\\u)d[c-f][0-9a-f]{2})"
+)
 
 
 def _error_text(error: dict[str, Any] | None) -> str:

@@ -7,6 +7,7 @@ line 15,000, so that an error's frames tell whose code they are: a function has 
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 import hmac
 from collections.abc import Callable
@@ -28,9 +29,6 @@ _PARTS: Final = Path(__file__).parent / "javascript"
 
 MEMORY_SLACK_BYTES: Final = 256 * 1024
 """Beyond the 2 MB: quickjs-ng frees cycles only now and then, and what earlier calls left counts."""
-
-_BRIDGE_OFFSET: Final = 0x100
-"""Bytes come over the bridge as characters from here on; it would end a string at U+0000."""
 
 
 class StoreView(Protocol):
@@ -188,11 +186,26 @@ def _failure_json(text: str) -> str:
     ).decode()
 
 
-def _digest(algorithm: str, key: str | None, data: str) -> str:
+def _digest(
+    algorithm: str,
+    key: str | None,
+    key_is_base64: bool,
+    data: str,
+    data_is_base64: bool,
+    encoding: str,
+) -> str:
+    content = binascii.a2b_base64(data) if data_is_base64 else data.encode()
     if key is None:
-        return hashlib.new(algorithm, _bytes(data), usedforsecurity=False).hexdigest()
-    return hmac.new(_bytes(key), _bytes(data), algorithm).hexdigest()
+        digest = hashlib.new(algorithm, content, usedforsecurity=False).digest()
+    else:
+        secret = binascii.a2b_base64(key) if key_is_base64 else key.encode()
+        digest = hmac.digest(secret, content, algorithm)
+    if encoding == "hex":
+        return digest.hex()
+    text = binascii.b2a_base64(digest, newline=False).decode()
+    if encoding == "base64url":
+        return text.translate(_URL_ALPHABET).rstrip("=")
+    return text
 
 
-def _bytes(bridged: str) -> bytes:
-    return bytes(ord(character) - _BRIDGE_OFFSET for character in bridged)
+_URL_ALPHABET: Final = str.maketrans("+/", "-_")

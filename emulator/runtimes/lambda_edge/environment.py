@@ -23,8 +23,8 @@ import orjson
 from emulator.runtimes.lambda_edge.logs import LogPipe
 from emulator.runtimes.lambda_edge.processes import SandboxProcess, SandboxStartError, Spawner
 
-FRAME: Final = struct.Struct("!cIdI")
-LENGTH: Final = struct.Struct("!I")
+FRAME: Final = struct.Struct("!cIIdI")
+HEAD: Final = struct.Struct("!II")
 INIT_TIMEOUT_S: Final = 10.0
 """Lambda's init phase (facts/lambda-at-edge.md 4.2; UNVERIFIED for Lambda@Edge)."""
 # Lambda's own limit is 6 MB; more can only be a handler that writes into our channel.
@@ -91,8 +91,7 @@ class EnvironmentSpec:
 
 _FAILURES: Final = (Outcome.FAILED, Outcome.FAILED_AND_ENDED)
 _OF_FRAMES: Final = {
-    one.value: one
-    for one in (Outcome.READY, Outcome.RETURNED, Outcome.RETURNED_BYTES, *_FAILURES)
+    one.value: one for one in (Outcome.READY, Outcome.RETURNED, Outcome.RETURNED_BYTES, *_FAILURES)
 }
 
 
@@ -116,6 +115,7 @@ class Environment(asyncio.Protocol):
         self._log: LogPipe | None = None
         self._timed_out = False
         self._is_invocation = False
+        self._number = 0
 
     async def start(self) -> Reply:
         """Start the process and load the handler; the outcome is READY, or what went wrong.
@@ -158,9 +158,10 @@ class Environment(asyncio.Protocol):
     def _exchange(self, message: bytes, timeout_s: float) -> asyncio.Future[Reply]:
         loop = asyncio.get_running_loop()
         self._waiting = waiting = loop.create_future()
+        self._number += 1
         self._deadline = loop.call_later(timeout_s, self._on_deadline)
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(LENGTH.pack(len(message)) + message)
+            self._transport.write(HEAD.pack(len(message), self._number) + message)
         return waiting
 
     # --- asyncio.Protocol --------------------------------------------------------------------
@@ -173,10 +174,12 @@ class Environment(asyncio.Protocol):
         self._received += data
         if len(self._received) < FRAME.size or not self.alive:
             return
-        kind, length, duration_ms, max_memory_kb = FRAME.unpack_from(self._received)
+        kind, length, number, duration_ms, max_memory_kb = FRAME.unpack_from(self._received)
         outcome = _OF_FRAMES.get(kind)
-        if outcome is None or length > _FRAME_MAX_BYTES or self._waiting is None:
-            # A handler wrote into the channel by itself: nothing from it can be believed.
+        is_expected = self._waiting is not None and number == self._number
+        if outcome is None or length > _FRAME_MAX_BYTES or not is_expected:
+            # A handler wrote into the channel by itself, or forked and answered twice: nothing
+            # from it can be believed, and no answer may reach another viewer.
             self.kill()
             return
         end = FRAME.size + length

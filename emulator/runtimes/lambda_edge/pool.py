@@ -85,7 +85,7 @@ class EnvironmentPool:
         """The pool's figures."""
         return Occupancy(
             self._at_work,
-            sum(len(idle) for idle in self._idle.values()),
+            sum(one.alive for idle in self._idle.values() for one in idle),
             self._waiting,
             self._started,
             self._queued,

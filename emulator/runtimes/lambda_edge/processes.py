@@ -110,6 +110,10 @@ class ForkServerSpawner:
             raise SandboxStartError("the fork server did not get ready in time") from None
 
     def _launch(self) -> None:
+        if self._server is not None:
+            # It has lost its channel: on its way out, if not gone.
+            self._server.kill()
+            self._server.wait()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         try:
@@ -198,8 +202,6 @@ class ForkServerSpawner:
         if self._ready is not None and not self._ready.done():
             self._ready.set_exception(SandboxStartError("the fork server ended while starting"))
         self._control = self._ready = None
-        if self._server is not None:
-            self._server.poll()
         ended, self._ended = self._ended, {}
         for future in ended.values():
             if not future.done():

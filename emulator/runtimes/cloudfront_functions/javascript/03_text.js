@@ -1,37 +1,61 @@
-// Text and bytes. Bytes cross to the host as a string with one character U+0100 + byte each, because
-// the bridge ends strings at U+0000.
+// Text and bytes. Bytes cross to the host in base64, because the bridge ends strings at U+0000.
+
+// Long loops over characters are slow in this engine, so its own natives do the work; what they cannot
+// (half surrogate pairs, broken UTF-8) is left to the loops below.
+
+const natives = {
+    atob,
+    btoa,
+    decodeURIComponent,
+    encodeURIComponent,
+    escape,
+    fromBase64: Uint8Array.fromBase64.bind(Uint8Array),
+    fromCharCode: String.fromCharCode,
+    toBase64: Uint8Array.prototype.toBase64,
+    toHex: Uint8Array.prototype.toHex,
+    unescape,
+};
+const ASCII = /^[\x00-\x7f]*$/;
+const CHUNK = 4096;
+
+// One character per byte.
+function latin1Text(bytes) {
+    if (bytes.length <= CHUNK) return natives.fromCharCode.apply(null, bytes);
+    let text = '';
+    for (let i = 0; i < bytes.length; i += CHUNK) {
+        text += natives.fromCharCode.apply(null, bytes.subarray(i, i + CHUNK));
+    }
+    return text;
+}
+
+function latin1Bytes(text) {
+    return natives.fromBase64(natives.btoa(text));
+}
 
 function utf8Bytes(text) {
-    const bytes = [];
-    for (let i = 0; i < text.length; i++) {
-        let c = text.charCodeAt(i);
-        if (c < 0x80) {
-            bytes.push(c);
-            continue;
-        }
-        if (c >= 0xd800 && c <= 0xdfff) {
-            const low = c <= 0xdbff && i + 1 < text.length ? text.charCodeAt(i + 1) : 0;
-            if (low >= 0xdc00 && low <= 0xdfff) {
-                c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-                i++;
-            } else {
-                c = 0xfffd;
-            }
-        }
-        if (c < 0x800) {
-            bytes.push(0xc0 | (c >> 6), 0x80 | (c & 63));
-        } else if (c < 0x10000) {
-            bytes.push(0xe0 | (c >> 12), 0x80 | ((c >> 6) & 63), 0x80 | (c & 63));
-        } else {
-            bytes.push(0xf0 | (c >> 18), 0x80 | ((c >> 12) & 63), 0x80 | ((c >> 6) & 63),
-                0x80 | (c & 63));
-        }
-    }
-    return bytes;
+    if (ASCII.test(text)) return latin1Bytes(text);
+    return latin1Bytes(natives.unescape(natives.encodeURIComponent(wellFormed(text))));
+}
+
+const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(^|[^\ud800-\udbff])[\udc00-\udfff]/;
+const toWellFormed = String.prototype.toWellFormed;
+
+function wellFormed(text) {
+    return LONE_SURROGATE.test(text) ? toWellFormed.call(text) : text;
 }
 
 // Decodes as the WHATWG standard says; a broken sequence gives U+FFFD, or null when it is fatal.
 function utf8Text(bytes, fatal) {
+    const text = latin1Text(bytes);
+    if (ASCII.test(text)) return text;
+    try {
+        return natives.decodeURIComponent(natives.escape(text));
+    } catch {
+        return fatal ? null : repairedText(bytes);
+    }
+}
+
+function repairedText(bytes) {
     let text = '';
     let i = 0;
     while (i < bytes.length) {
@@ -69,80 +93,35 @@ function utf8Text(bytes, fatal) {
                 whole = false;
             }
         }
-        if (!whole && fatal) return null;
         text += whole ? String.fromCodePoint(point) : '\ufffd';
     }
     return text;
 }
 
-function bridged(bytes) {
-    let text = '';
-    for (let i = 0; i < bytes.length; i++) text += String.fromCharCode(0x100 + bytes[i]);
-    return text;
-}
-
-const HEX = '0123456789abcdef';
-const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-const BASE64URL = `${BASE64.slice(0, 62)}-_`;
-const sixBits = {};
-for (let i = 0; i < 64; i++) {
-    sixBits[BASE64[i]] = i;
-    sixBits[BASE64URL[i]] = i;
-}
-
 function hexText(bytes) {
-    let text = '';
-    for (let i = 0; i < bytes.length; i++) text += HEX[bytes[i] >> 4] + HEX[bytes[i] & 15];
-    return text;
+    return natives.toHex.call(bytes);
 }
 
 // Stops at the first pair that is not hexadecimal, as njs and Node.js do.
 function hexBytes(text) {
-    const bytes = [];
-    for (let i = 0; i + 1 < text.length; i += 2) {
-        const high = HEX.indexOf(text[i].toLowerCase());
-        const low = HEX.indexOf(text[i + 1].toLowerCase());
-        if (high < 0 || low < 0) break;
-        bytes.push((high << 4) | low);
-    }
+    const clean = /^(?:[0-9a-fA-F]{2})*/.exec(text)[0];
+    const bytes = new Uint8Array(clean.length / 2);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = parseInt(clean.substr(2 * i, 2), 16);
     return bytes;
 }
 
 function base64Text(bytes, alphabet, padded) {
-    let text = '';
-    let i = 0;
-    for (; i + 2 < bytes.length; i += 3) {
-        const n = (bytes[i] << 16) | (bytes[i + 1] << 8) | bytes[i + 2];
-        text += alphabet[n >> 18] + alphabet[(n >> 12) & 63] + alphabet[(n >> 6) & 63]
-            + alphabet[n & 63];
-    }
-    const rest = bytes.length - i;
-    if (rest === 1) {
-        text += alphabet[bytes[i] >> 2] + alphabet[(bytes[i] & 3) << 4] + (padded ? '==' : '');
-    } else if (rest === 2) {
-        const n = (bytes[i] << 8) | bytes[i + 1];
-        text += alphabet[n >> 10] + alphabet[(n >> 4) & 63] + alphabet[(n & 15) << 2]
-            + (padded ? '=' : '');
-    }
-    return text;
+    return natives.toBase64.call(bytes, { alphabet, omitPadding: !padded });
 }
 
-// Reads both alphabets and stops at the first character of neither.
+// Reads both alphabets and stops at the first character of neither; a last lone one gives nothing.
 function base64Bytes(text) {
-    const bytes = [];
-    let bits = 0;
-    let count = 0;
-    for (let i = 0; i < text.length; i++) {
-        const six = sixBits[text[i]];
-        if (six === undefined) break;
-        bits = (bits << 6) | six;
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            bytes.push((bits >> count) & 255);
-        }
-    }
-    return bytes;
+    let clean = /^[A-Za-z0-9+/_-]*/.exec(text)[0];
+    if (clean.length % 4 === 1) clean = clean.slice(0, -1);
+    const standard = /[-_]/.test(clean)
+        ? clean.replace(/-/g, '+').replace(/_/g, '/')
+        : clean;
+    return natives.fromBase64(standard);
 }
 
 function asBytes(value) {
@@ -155,7 +134,7 @@ function asBytes(value) {
 class TextEncoder {
     get encoding() { return 'utf-8'; }
 
-    encode(text) { return new Uint8Array(text === undefined ? [] : utf8Bytes(String(text))); }
+    encode(text) { return text === undefined ? new Uint8Array(0) : utf8Bytes(String(text)); }
 
     encodeInto(text, target) {
         if (!(target instanceof Uint8Array)) {
@@ -199,7 +178,12 @@ class TextDecoder {
         if (given === null) {
             throw failure(NativeTypeError, 'The "input" argument must be an instance of TypedArray');
         }
-        let bytes = [...this.#rest, ...given];
+        let bytes = given;
+        if (this.#rest.length > 0) {
+            bytes = new Uint8Array(this.#rest.length + given.length);
+            bytes.set(this.#rest);
+            bytes.set(given, this.#rest.length);
+        }
         this.#rest = [];
         if (options && options.stream) {
             const keep = unfinished(bytes);

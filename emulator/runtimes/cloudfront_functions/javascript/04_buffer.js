@@ -3,8 +3,8 @@
 const encodings = {
     'utf-8': [utf8Bytes, (bytes) => utf8Text(bytes, false)],
     hex: [hexBytes, hexText],
-    base64: [base64Bytes, (bytes) => base64Text(bytes, BASE64, true)],
-    base64url: [base64Bytes, (bytes) => base64Text(bytes, BASE64URL, false)],
+    base64: [base64Bytes, (bytes) => base64Text(bytes, 'base64', true)],
+    base64url: [base64Bytes, (bytes) => base64Text(bytes, 'base64url', false)],
 };
 encodings.utf8 = encodings['utf-8'];
 

@@ -1,7 +1,7 @@
 // require(): crypto and querystring, as njs has them.
 
 const hashSizes = { md5: 16, sha1: 20, sha256: 32 };
-const digestEncodings = { hex: hexText, base64: encodings.base64[1], base64url: encodings.base64url[1] };
+const digestEncodings = ['hex', 'base64', 'base64url'];
 
 function algorithmOf(name) {
     if (typeof name !== 'string') throw failure(NativeTypeError, 'algorithm must be a string');
@@ -9,52 +9,85 @@ function algorithmOf(name) {
     throw failure(NativeTypeError, `not supported algorithm: "${name}"`);
 }
 
+// Text that the bridge can carry as it is goes as it is, all else in base64.
+const UNBRIDGED = /[\0\ud800-\udfff]/;
+
 function hashInput(what, value, encoding) {
     if (typeof value === 'string') {
-        return bridged(typeof encoding === 'string' ? encodingOf(encoding)[0](value) : utf8Bytes(value));
+        if (typeof encoding !== 'string') {
+            if (!UNBRIDGED.test(value)) return { text: value, bytes: null };
+            return { text: '', bytes: utf8Bytes(value) };
+        }
+        return { text: '', bytes: encodingOf(encoding)[0](value) };
     }
     const bytes = asBytes(value);
-    if (bytes !== null) return bridged(bytes);
+    if (bytes !== null) return { text: '', bytes };
     throw failure(NativeTypeError, `${what} is not a string or Buffer-like object`);
 }
 
+function joined(parts) {
+    if (parts.length === 0) return { text: '', bytes: null };
+    if (parts.length === 1) return parts[0];
+    if (parts.every((part) => part.bytes === null)) {
+        return { text: parts.map((part) => part.text).join(''), bytes: null };
+    }
+    const all = parts.map((part) => (part.bytes === null ? utf8Bytes(part.text) : part.bytes));
+    const bytes = new Uint8Array(all.reduce((total, part) => total + part.length, 0));
+    let at = 0;
+    for (const part of all) {
+        bytes.set(part, at);
+        at += part.length;
+    }
+    return { text: '', bytes };
+}
+
+function bridged(input) {
+    return input.bytes === null ? input.text : base64Text(input.bytes, 'base64', true);
+}
+
 // Runtime 1.0 has byte strings where 2.0 has Buffers.
-function rawDigest(bytes) {
-    return RUNTIME_1 ? String.fromCharCode(...bytes) : Buffer.from(bytes);
+function rawDigest(base64) {
+    const bytes = base64Bytes(base64);
+    return RUNTIME_1 ? latin1Text(bytes) : Buffer.from(bytes);
 }
 
 class Hash {
     #algorithm;
     #key;
-    #data = '';
+    #parts;
     #digested = false;
 
-    constructor(algorithm, key) {
+    constructor(algorithm, key, parts) {
         this.#algorithm = algorithm;
         this.#key = key;
+        this.#parts = parts;
     }
 
     update(data, encoding) {
         this.#needOpen();
-        this.#data += hashInput('data', data, encoding);
+        const input = hashInput('data', data, encoding);
+        // The array may change before the digest is made.
+        this.#parts.push(input.bytes === null ? input : { text: '', bytes: input.bytes.slice() });
         return this;
     }
 
     digest(encoding) {
         this.#needOpen();
-        if (encoding !== undefined && !hasOwn(digestEncodings, encoding)) {
+        if (encoding !== undefined && !digestEncodings.includes(encoding)) {
             throw failure(NativeTypeError, `Unknown digest encoding: "${textOf(encoding)}"`);
         }
         this.#digested = true;
-        const bytes = hexBytes(host.hash(this.#algorithm, this.#key, this.#data));
-        return encoding === undefined ? rawDigest(bytes) : digestEncodings[encoding](bytes);
+        const data = joined(this.#parts);
+        const key = this.#key;
+        const text = host.hash(this.#algorithm, key === null ? null : bridged(key),
+            key !== null && key.bytes !== null, bridged(data), data.bytes !== null,
+            encoding === undefined ? 'base64' : encoding);
+        return encoding === undefined ? rawDigest(text) : text;
     }
 
     copy() {
         this.#needOpen();
-        const twin = new this.constructor(this.#algorithm, this.#key);
-        twin.update(Buffer.from(arrayFrom(this.#data, (c) => c.charCodeAt(0) - 0x100)));
-        return twin;
+        return new this.constructor(this.#algorithm, this.#key, this.#parts.slice());
     }
 
     #needOpen() {
@@ -65,42 +98,29 @@ class Hash {
 class Hmac extends Hash {}
 
 const cryptoModule = {
-    createHash(algorithm) { return new Hash(algorithmOf(algorithm), null); },
+    createHash(algorithm) { return new Hash(algorithmOf(algorithm), null, []); },
     createHmac(algorithm, key) {
-        return new Hmac(algorithmOf(algorithm), hashInput('key', key));
+        const name = algorithmOf(algorithm);
+        const input = hashInput('key', key);
+        return new Hmac(name, input.bytes === null ? input : { text: '', bytes: input.bytes.slice() }, []);
     },
 };
 
-// Every byte but these is escaped.
-const UNESCAPED = /[A-Za-z0-9\-_.~!'()*]/;
-
 function percentEncoded(text) {
-    let out = '';
-    for (const byte of utf8Bytes(text)) {
-        const character = byte < 0x80 ? String.fromCharCode(byte) : '';
-        out += character !== '' && UNESCAPED.test(character)
-            ? character
-            : `%${hexText([byte]).toUpperCase()}`;
-    }
-    return out;
+    return natives.encodeURIComponent(wellFormed(text));
 }
 
 function percentDecoded(text) {
-    const bytes = [];
-    for (let i = 0; i < text.length; i++) {
-        const hex = text[i] === '%' ? hexBytes(text.slice(i + 1, i + 3)) : [];
-        if (hex.length === 1) {
-            bytes.push(hex[0]);
-            i += 2;
-        } else if (text[i] === '+') {
-            bytes.push(0x20);
-        } else {
-            const point = text.codePointAt(i);
-            if (point > 0xffff) i++;
-            for (const byte of utf8Bytes(String.fromCodePoint(point))) bytes.push(byte);
-        }
+    const spaced = text.replace(/\+/g, ' ');
+    if (!spaced.includes('%')) return spaced;
+    try {
+        return natives.decodeURIComponent(spaced);
+    } catch {
+        // Broken escapes stay as they are, broken UTF-8 becomes U+FFFD.
+        const latin1 = natives.unescape(natives.encodeURIComponent(wellFormed(spaced)));
+        return utf8Text(latin1Bytes(latin1.replace(/%([0-9a-fA-F]{2})/g,
+            (_, hex) => natives.fromCharCode(parseInt(hex, 16)))), false);
     }
-    return utf8Text(bytes, false);
 }
 
 function separator(value, fallback) {

@@ -29,31 +29,24 @@ function base64Decoded(text) {
     const clean = String(text).replace(/[\t\n\f\r ]/g, '');
     const bare = clean.length % 4 === 0 ? clean.replace(/==?$/, '') : clean;
     if (bare.length % 4 === 1 || !/^[A-Za-z0-9+/]*$/.test(bare)) throw wrong();
-    return String.fromCharCode(...base64Bytes(bare));
+    return latin1Text(base64Bytes(bare));
 }
 
 function base64Encoded(text) {
     const given = String(text);
-    const bytes = [];
-    for (let i = 0; i < given.length; i++) {
-        const unit = given.charCodeAt(i);
-        if (unit > 255) throw failure(NativeTypeError, 'invalid character (>= U+00FF)');
-        bytes.push(unit);
+    if (/[^\x00-\xff]/.test(given)) {
+        throw failure(NativeTypeError, 'invalid character (>= U+00FF)');
     }
-    return base64Text(bytes, BASE64, true);
+    return natives.btoa(given);
 }
 
 function addByteStrings() {
     // Runtime 1.0's byte strings: text whose units are bytes.
-    const bytesOf = (text) => arrayFrom(String(text), (c) => c.charCodeAt(0) & 255);
-    const written = (bytes) => {
-        let text = '';
-        for (let i = 0; i < bytes.length; i++) text += String.fromCharCode(bytes[i]);
-        return text;
-    };
+    const bytesOf = (text) => new Uint8Array(arrayFrom(String(text), (c) => c.charCodeAt(0)));
+    const written = (bytes) => latin1Text(new Uint8Array(bytes));
     hidden(String, 'bytesFrom', function bytesFrom(value, encoding) {
         if (typeof value === 'string') return written(encodingOf(encoding || 'utf8')[0](value));
-        if (Array.isArray(value)) return written(value.map((byte) => byte & 255));
+        if (Array.isArray(value)) return written(value);
         throw failure(NativeTypeError, 'value must be a string or array');
     });
     const proto = String.prototype;

@@ -13,12 +13,13 @@ const path = require('path');
 const { pathToFileURL } = require('url');
 const util = require('util');
 
-const HEAD_BYTES = 17;
+const HEAD_BYTES = 21;
 const PAYLOAD_MAX_BYTES = 6291556;
 const channel = new net.Socket({ fd: Number(process.argv[2]), readable: true, writable: true });
 let received = Buffer.alloc(0);
 let config = null;
 let handler = null;
+let number = 0;
 let requestId = 'undefined';
 const nothing = () => {};
 let whenIdle = nothing;
@@ -27,8 +28,9 @@ function send(kind, payload, startedNs) {
   const head = Buffer.alloc(HEAD_BYTES);
   head.write(kind, 0, 'latin1');
   head.writeUInt32BE(payload.length, 1);
-  head.writeDoubleBE(startedNs ? Number(process.hrtime.bigint() - startedNs) / 1e6 : 0, 5);
-  head.writeUInt32BE(process.resourceUsage().maxRSS, 13);
+  head.writeUInt32BE(number, 5);
+  head.writeDoubleBE(startedNs ? Number(process.hrtime.bigint() - startedNs) / 1e6 : 0, 9);
+  head.writeUInt32BE(process.resourceUsage().maxRSS, 17);
   channel.write(payload.length ? Buffer.concat([head, payload]) : head);
 }
 
@@ -190,6 +192,7 @@ async function take(frame) {
     return;
   }
   config = frame;
+  process.chdir(config.task_root);
   patchConsole();
   try {
     handler = await load(config.handler);
@@ -207,10 +210,11 @@ process.on('unhandledRejection', (error) =>
 process.on('beforeExit', () => setImmediate(whenIdle));
 channel.on('data', (piece) => {
   received = received.length ? Buffer.concat([received, piece]) : piece;
-  while (received.length >= 4) {
-    const end = 4 + received.readUInt32BE(0);
+  while (received.length >= 8) {
+    const end = 8 + received.readUInt32BE(0);
     if (received.length < end) return;
-    const frame = JSON.parse(received.subarray(4, end));
+    number = received.readUInt32BE(4);
+    const frame = JSON.parse(received.subarray(8, end));
     received = received.subarray(end);
     take(frame);
   }

@@ -29,8 +29,8 @@ from typing import Any, NoReturn
 # Ours, not Lambda's: kept under this name here and taken out of the handler's sight.
 import orjson as _orjson
 
-FRAME = struct.Struct("!cIdI")
-LENGTH = struct.Struct("!I")
+FRAME = struct.Struct("!cIIdI")
+HEAD = struct.Struct("!II")
 # Lambda's quota for a synchronous answer; botocore's users know it from the error's own text.
 PAYLOAD_MAX_BYTES = 6_291_556
 MANAGED_MODULES = frozenset(
@@ -290,6 +290,7 @@ class Sandbox:
         connection.setblocking(True)
         self._connection = connection
         self._received = bytearray()
+        self._number = 0
         self._ids = _RequestIdFilter()
         self.config: dict[str, Any] = {}
 
@@ -380,7 +381,7 @@ class Sandbox:
 
     def _send(self, kind: bytes, payload: bytes, started_s: float = 0.0) -> None:
         duration_ms = (time.monotonic() - started_s) * 1000 if started_s else 0.0
-        head = FRAME.pack(kind, len(payload), duration_ms, _max_memory_kb())
+        head = FRAME.pack(kind, len(payload), self._number, duration_ms, _max_memory_kb())
         try:
             self._connection.sendall(head + payload)
         except OSError:
@@ -389,11 +390,11 @@ class Sandbox:
     def _receive(self) -> dict[str, Any] | None:
         received = self._received
         while True:
-            if len(received) >= LENGTH.size:
-                (length,) = LENGTH.unpack_from(received)
-                end = LENGTH.size + length
+            if len(received) >= HEAD.size:
+                length, self._number = HEAD.unpack_from(received)
+                end = HEAD.size + length
                 if len(received) >= end:
-                    message: dict[str, Any] = _orjson.loads(memoryview(received)[LENGTH.size : end])
+                    message: dict[str, Any] = _orjson.loads(memoryview(received)[HEAD.size : end])
                     del received[:end]
                     return message
             try:

@@ -1,0 +1,412 @@
+"""`report/index.html`: one page that stands alone, no script, no font, no request to anywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from loadtests.charts import LogAxis, chart, grid, histogram, marker, ring, scale, span, stacked
+from loadtests.samples import FALLBACKS, HITS, DeliveryPath, Recording
+from loadtests.summary import (
+    Breakdown,
+    Headline,
+    Row,
+    Spread,
+    Summary,
+    as_document,
+    good_values,
+    summarize,
+)
+from loadtests.table import duration, figure, is_marked, notes, times
+
+_CSS = Path(__file__).with_name("report.css")
+
+_LANE_PX = 15
+_DASH = "–"
+
+
+def write_report(recording: Recording, folder: Path) -> Summary:
+    """Write `index.html` and `results.json` into a folder, which is made if need be."""
+    summary = summarize(recording)
+    folder.mkdir(parents=True, exist_ok=True)
+    document = json.dumps(as_document(summary), indent=2, allow_nan=False)
+    (folder / "results.json").write_text(document + "\n", encoding="utf-8")
+    (folder / "index.html").write_text(page(summary, recording), encoding="utf-8")
+    return summary
+
+
+def page(summary: Summary, recording: Recording) -> str:
+    """The whole page, as HTML."""
+    parts = (
+        _opening(summary),
+        _distributions(summary, recording),
+        _places(summary),
+        _breakdowns(summary),
+        _table(summary),
+        _facts(summary),
+    )
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<link rel="icon" href="data:,">\n'
+        f"<title>{escape(_title(summary))}</title>\n"
+        f"<style>\n{_CSS.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(part for part in parts if part)
+        + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _title(summary: Summary) -> str:
+    headline = summary.headline
+    if headline is None:
+        return "Load test"
+    return f"Load test: the edge is {times(headline.times_faster)} times faster"
+
+
+def _opening(summary: Summary) -> str:
+    generator, run = summary.generator, summary.run
+    void = ""
+    if generator.void:
+        void = (
+            '<p class="void">This run is void: the load generator itself was '
+            f"{generator.lag_p99_ms:.3g} ms late at p99, and {generator.max_lag_ms:g} ms were "
+            "allowed. Do not use these figures.</p>"
+        )
+    kind = "Latency is simulated" if _is_simulated(summary) else "Measured"
+    started = str(run.get("started", "")).replace("T", " ").replace("+00:00", " UTC")
+    return (
+        f'<header>{void}<p class="eyebrow"><span class="badge">{kind}</span>'
+        f"{escape(str(run.get('host', '')))} · {escape(started)}</p>"
+        f"{_headline(summary.headline)}{_shares(summary)}{_tiles(summary)}</header>"
+    )
+
+
+def _headline(headline: Headline | None) -> str:
+    if headline is None:
+        return (
+            "<h1>No comparison</h1><p class='lede'>It takes answers from the edge and from the "
+            "fallback; this run has only one of them.</p>"
+        )
+    hit, fallback = headline.hit, headline.fallback
+    first = fallback.first_token_p50_ms
+    streamed = f", or {duration(first)} for its first words when streamed" if first else ""
+    return (
+        f"<h1><em>{times(headline.times_faster)}×</em> faster</h1>"
+        f'<p class="lede">{hit.share:.0%} of all requests were answered at the edge, in '
+        f"<b>{duration(hit.whole_p50_ms)}</b> at the median. The other {fallback.share:.0%} fell "
+        f"back to the model and waited <b>{duration(fallback.whole_p50_ms)}</b> for the whole "
+        f"answer{streamed}.</p>"
+    )
+
+
+def _shares(summary: Summary) -> str:
+    parts = [
+        (row.requests, row.path.value, f"{row.path.label}: {row.requests} requests")
+        for row in summary.paths
+    ]
+    return f'<div class="share">{chart(stacked(parts, 10), 10, "Shares of the paths")}</div>'
+
+
+def _tiles(summary: Summary) -> str:
+    ratios = summary.headline.times_faster_by_path if summary.headline else {}
+    return (
+        f'<div class="tiles">{"".join(_tile(row, summary, ratios) for row in summary.paths)}</div>'
+    )
+
+
+def _tile(row: Row, summary: Summary, ratios: Mapping[DeliveryPath, float]) -> str:
+    if row.path in ratios:
+        remark = f"{times(ratios[row.path])} times faster"
+    elif row.path is DeliveryPath.FALLBACK_STREAMED and row.first_token_ms:
+        remark = f"first words after {duration(row.first_token_ms.p50)}"
+    else:
+        remark = "nothing until it is whole" if row.path in FALLBACKS else "not an answer"
+    value = duration(row.whole_ms.p50) if row.whole_ms else f"{row.requests}"
+    share = row.requests / summary.requests
+    return (
+        f'<div class="tile {row.path}"><h3>{row.path.label}</h3><b>{value}</b>'
+        f'<div class="soft">{remark}<br>{share:.0%} of requests</div></div>'
+    )
+
+
+def _distributions(summary: Summary, recording: Recording) -> str:
+    warmup_s = float(recording.run.get("warmup_s", 0.0))
+    counted = [sample for sample in recording.samples if sample.intended_s >= warmup_s]
+    values = {
+        row.path: good_values((s for s in counted if s.path is row.path), "total_ms")
+        for row in summary.paths
+    }
+    axis = LogAxis.around(value for path in values.values() for value in path)
+    rows = "".join(
+        _distribution(axis, row, row.whole_ms, values[row.path])
+        for row in summary.paths
+        if row.whole_ms
+    )
+    if not rows:
+        return ""
+    return _section(
+        "How long viewers waited for the whole answer",
+        "Every answer, on a logarithmic axis: each step to the right is ten times as long. Bars "
+        "are as high as the fullest one of their row; lines mark p50, p95 and p99 (dashed).",
+        rows + _axis_row(axis),
+    )
+
+
+def _distribution(axis: LogAxis, row: Row, whole: Spread, values: Sequence[float]) -> str:
+    marks = "".join(
+        marker(axis, value, name, f"{name} {duration(value)}")
+        for name, value in (("p50", whole.p50), ("p95", whole.p95), ("p99", whole.p99))
+    )
+    label = f"{row.path.label}: p50 {duration(whole.p50)}, p99 {duration(whole.p99)}"
+    picture = chart(histogram(axis, values, row.path.value) + marks, 64, label)
+    return _row(
+        row.path.label,
+        f"{len(values)} answers",
+        picture,
+        f"<b>{duration(whole.p50)}</b> p50<br>{duration(whole.p95)} p95 · "
+        f"{duration(whole.p99)} p99",
+    )
+
+
+def _places(summary: Summary) -> str:
+    cells = [row for row in summary.cells if row.whole_ms]
+    if not cells:
+        return ""
+    axis = LogAxis.around(
+        value for row in cells if row.whole_ms for value in (_lowest(row), row.whole_ms.p99)
+    )
+    by_place = {
+        place: [row for row in cells if row.place == place]
+        for place in sorted({row.place or "" for row in cells})
+    }
+    paths = [row.path for row in summary.paths if row.whole_ms]
+    return _section(
+        "Place by place",
+        "For viewers at each point of presence, by access type: the dot is the median of the "
+        "whole answer, the bar reaches to p95, the thin line to p99.",
+        _legend(paths)
+        + "".join(_place(axis, place, rows, paths) for place, rows in by_place.items())
+        + _axis_row(axis),
+    )
+
+
+def _place(axis: LogAxis, place: str, rows: Sequence[Row], paths: Sequence[DeliveryPath]) -> str:
+    height = _LANE_PX * len(paths) + 4
+    shapes = [grid(axis)]
+    for row in rows:
+        if row.whole_ms:
+            y = _LANE_PX * (paths.index(row.path) + 0.5) + 2
+            shapes.append(_lane(axis, row, row.whole_ms, y))
+    name, _, access = place.partition("/")
+    return _row(
+        name, escape(access), chart("".join(shapes), height, f"Latency at {place}"), _gap(rows)
+    )
+
+
+def _lane(axis: LogAxis, row: Row, whole: Spread, y: float) -> str:
+    few = ", few answers" if row.few else ""
+    title = (
+        f"{row.path.label} at {row.place}: p50 {duration(whole.p50)}, p95 {duration(whole.p95)}, "
+        f"p99 {duration(whole.p99)}, {row.requests} requests{few}"
+    )
+    lane = span(axis, whole.p50, whole.p95, whole.p99, y, row.path.value, title)
+    if row.path is DeliveryPath.FALLBACK_STREAMED and row.first_token_ms:
+        first = row.first_token_ms.p50
+        lane += ring(axis, first, y, row.path.value, f"first words after {duration(first)}")
+    return lane
+
+
+def _gap(rows: Sequence[Row]) -> str:
+    """The best hit's median against the best fallback's."""
+    hits = [row.whole_ms.p50 for row in rows if row.path in HITS and row.whole_ms]
+    fallbacks = [row.whole_ms.p50 for row in rows if row.path in FALLBACKS and row.whole_ms]
+    if not hits or not fallbacks:
+        return ""
+    hit, fallback = min(hits), min(fallbacks)
+    return (
+        f"<b>{duration(hit)}</b> against {duration(fallback)}<br>"
+        f"{times(fallback / max(hit, 0.001))} times faster"
+    )
+
+
+def _legend(paths: Sequence[DeliveryPath]) -> str:
+    items = [f'<li class="{path}"><i></i>{path.label}</li>' for path in paths]
+    if DeliveryPath.FALLBACK_STREAMED in paths:
+        items.append(
+            f'<li class="{DeliveryPath.FALLBACK_STREAMED}"><i class="hollow"></i>'
+            "its first words, median</li>"
+        )
+    return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+_PARTS = (
+    ("part-simulated", "simulated, to the first byte (waiting for the origin is real)"),
+    ("part-late", "emulator late"),
+    ("part-generator", "load generator and loopback"),
+    ("part-body", "rest of the answer"),
+)
+
+
+def _breakdowns(summary: Summary) -> str:
+    rows = "".join(_breakdown(row, row.mean) for row in summary.paths if row.mean)
+    if not rows:
+        return ""
+    legend = [*_PARTS, ("part-overhead", "emulator's own work, hidden inside the simulated time")]
+    items = "".join(
+        f'<li class="{part}"><i class="square"></i>{text}</li>' for part, text in legend
+    )
+    return _section(
+        "Where the milliseconds went",
+        "The mean answer of each path, as shares of its whole time. The thin bar below is the "
+        "simulated time alone, with the part of it in which the emulator itself was busy: a "
+        "first byte leaves when its simulated time is up, so that work costs the viewer nothing "
+        "as long as it fits.",
+        f'<ul class="legend">{items}</ul>{rows}',
+    )
+
+
+def _breakdown(row: Row, mean: Breakdown) -> str:
+    sizes = (mean.simulated_ms, mean.late_ms, mean.generator_ms, mean.body_ms)
+    parts = [
+        (size, css_class, f"{text}: {duration(size)}")
+        for size, (css_class, text) in zip(sizes, _PARTS, strict=True)
+    ]
+    label = f"{row.path.label}: {duration(mean.simulated_ms)} simulated"
+    bars = chart(stacked(parts, 22), 22, label)
+    overhead = ""
+    if row.overhead_ms:
+        busy = min(row.overhead_ms.p50, mean.simulated_ms)
+        share = mean.simulated_ms / (sum(sizes) or 1)
+        inside = [
+            (busy, "part-overhead", f"emulator's own work, median: {duration(busy)}"),
+            (mean.simulated_ms - busy, "part-rest", "the rest of the simulated time"),
+        ]
+        thin = chart(stacked(inside, 6), 6, f"{duration(busy)} of it the emulator's own work")
+        bars += f'<div style="width:{100 * share:.2f}%;margin-top:3px">{thin}</div>'
+        overhead = f"<br>{duration(row.overhead_ms.p50)} emulator's own work"
+    return _row(
+        row.path.label,
+        f"{duration(sum(sizes))} on average",
+        f'<div class="bars">{bars}</div>',
+        f"<b>{duration(mean.simulated_ms)}</b> simulated{overhead}",
+    )
+
+
+def _table(summary: Summary) -> str:
+    totals = {row.path: row for row in summary.paths}
+    body = []
+    for path, cells in groupby(summary.cells, key=lambda row: row.path):
+        rows = list(cells)
+        body.append(
+            f'<tr><th class="{path}" colspan="19"><i></i>{path.label}</th></tr>'
+            + "".join(_table_row(row, row.place or "", "") for row in rows)
+        )
+        if len(rows) > 1:
+            body.append(_table_row(totals[path], "all places", "total"))
+    groups = ("simulated ms", "first byte ms", "first words ms", "whole answer ms")
+    percentiles = '<th class="gap">p50</th><th>p95</th><th>p99</th>'
+    return _section(
+        "All figures",
+        "Simulated times and overhead are the emulator's own account of each response; the others "
+        "are measured by the load generator from the moment each request was meant to start.",
+        '<div class="scroll"><table><thead><tr><th></th><th colspan="2"></th>'
+        + "".join(f'<th colspan="3">{group}</th>' for group in groups)
+        + '<th colspan="2">overhead ms</th><th></th></tr>'
+        + f"<tr><th>place</th><th>requests</th><th>errors</th>{percentiles * len(groups)}"
+        + '<th class="gap">p50</th><th>p99</th><th>late</th></tr></thead>'
+        + f"<tbody>{''.join(body)}</tbody></table></div>"
+        + f'<ul class="notes">{"".join(f"<li>{escape(note)}</li>" for note in notes(summary))}</ul>',
+    )
+
+
+def _table_row(row: Row, place: str, css_class: str) -> str:
+    spreads = (row.simulated_ms, row.first_byte_ms, row.first_token_ms, row.whole_ms)
+    overhead = row.overhead_ms
+    cost = _cells((overhead.p50, overhead.p99) if overhead else (None, None))
+    mark = "*" if is_marked(row) else ""
+    classes = f"{css_class} {'few' if mark else ''}".strip()
+    return (
+        f'<tr class="{classes}"><td>{escape(place)}{mark}</td><td>{row.requests}</td>'
+        f"<td>{row.errors}</td>"
+        + "".join(_cells((s.p50, s.p95, s.p99) if s else (None, None, None)) for s in spreads)
+        + f"{cost}<td>{row.late if overhead else _DASH}</td></tr>"
+    )
+
+
+def _cells(values: Sequence[float | None]) -> str:
+    texts = [_DASH if value is None else figure(value) for value in values]
+    return f'<td class="gap">{texts[0]}</td>' + "".join(f"<td>{text}</td>" for text in texts[1:])
+
+
+def _facts(summary: Summary) -> str:
+    items = "".join(
+        f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in _fact_list(summary)
+    )
+    pairs = items.replace("<dt>", "<div><dt>").replace("</dd>", "</dd></div>")
+    return _section(
+        "The run",
+        "Open loop: viewers come on a seeded schedule and wait for nobody, so a server that stalls "
+        "is seen by everyone who came meanwhile. Percentiles are exact, each one a latency that "
+        "somebody had; the warm-up is left out.",
+        f"<dl>{pairs}</dl>",
+    )
+
+
+def _fact_list(summary: Summary) -> Iterator[tuple[str, str]]:
+    run, generator = summary.run, summary.generator
+    late = sum(row.late for row in summary.paths)
+    yield "server", str(run.get("host", _DASH))
+    yield "arrivals", f"{run.get('rate_per_s', _DASH)} per second, {run.get('arrivals', _DASH)}"
+    yield (
+        "length",
+        f"{run.get('run_time_s', _DASH)} s, the first {run.get('warmup_s', 0)} s warm-up",
+    )
+    yield "seed", str(run.get("seed", _DASH))
+    yield "viewers", str(run.get("viewers", _DASH))
+    yield "places", ", ".join(map(str, run.get("places", ())))
+    yield "requests counted", f"{summary.requests} ({generator.arrivals} with the warm-up)"
+    yield "errors", f"{summary.errors} ({summary.error_share:.2%})"
+    yield (
+        "generator's own lag",
+        f"p50 {figure(generator.lag_p50_ms)}, p99 {figure(generator.lag_p99_ms)}, max "
+        f"{figure(generator.lag_max_ms)} ms",
+    )
+    if _is_simulated(summary):
+        yield "first bytes late by over 1 ms", f"{late} of {summary.requests}"
+    if summary.headline:
+        yield (
+            "hit against fallback",
+            f"Cliff's delta {summary.headline.cliffs_delta:.3f}, Mann-Whitney p "
+            f"{summary.headline.mann_whitney_p:.1g}",
+        )
+    if generator.unfinished or generator.stopped_early:
+        early = "stopped early, " if generator.stopped_early else ""
+        yield "end", f"{early}{generator.unfinished} requests given up"
+
+
+def _is_simulated(summary: Summary) -> bool:
+    return any(row.simulated_ms for row in summary.paths)
+
+
+def _lowest(row: Row) -> float:
+    whole = row.whole_ms.p50 if row.whole_ms else 0.001
+    return min(whole, row.first_token_ms.p50) if row.first_token_ms else whole
+
+
+def _axis_row(axis: LogAxis) -> str:
+    return f'<div class="row axis"><div></div>{scale(axis)}<div></div></div>'
+
+
+def _row(heading: str, below: str, picture: str, figures: str) -> str:
+    return (
+        f'<div class="row"><div><h3>{escape(heading)}</h3><div>{below}</div></div>{picture}'
+        f'<div class="figures">{figures}</div></div>'
+    )
+
+
+def _section(heading: str, text: str, content: str) -> str:
+    return f"<section><h2>{heading}</h2><p>{text}</p>{content}</section>"
