@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from emulator.aws.dispatch import Protocol, Target
 from emulator.errors import ApiError
 
+_NO_CONTENT: Final = 204
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 
 
@@ -36,10 +37,12 @@ class Answer:
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> None:
         self.status, self._body = status, body
-        self._headers = [
-            (b"Content-Type", content_type.encode("latin-1")),
-            (b"Content-Length", str(len(body)).encode()),
-        ]
+        self._headers = []
+        if status != _NO_CONTENT:
+            self._headers += [
+                (b"Content-Type", content_type.encode("latin-1")),
+                (b"Content-Length", str(len(body)).encode()),
+            ]
         for name, value in headers.items():
             self._headers.append((name.encode("latin-1"), value.encode("latin-1")))
 

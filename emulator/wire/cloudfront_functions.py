@@ -161,7 +161,7 @@ def dump_output(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {name: {"headers": {}, "cookies": {}, **raw}}
 
 
-# --- Showing --------------------------------------------------------------------------------------
+# --- Showing ------------------------------------------------------------------------------------
 
 
 def _dump_request(request: Request) -> RequestShape:
@@ -259,7 +259,7 @@ def _wire_text(value: str) -> str:
     return value if value.isascii() else value.encode("utf-8", "replace").decode("latin-1")
 
 
-# --- Reading a request ------------------------------------------------------------------------------
+# --- Reading a request --------------------------------------------------------------------------
 
 
 def _parse_request(raw: dict[str, Any], event: FunctionEvent, shown: RequestShape) -> Request:
@@ -269,7 +269,7 @@ def _parse_request(raw: dict[str, Any], event: FunctionEvent, shown: RequestShap
         raise laws.invalid(
             "the function must return a request or a response object",
             f"handler(event) returned an object with the keys {sorted(raw)}: neither event.request"
-            " (method, uri, headers …) nor a response (statusCode); return one of them, not the event",
+            " (method, uri, headers …) nor a response (statusCode); return one of them",
         )
     laws.check_method(shown["method"], raw["method"])
     request = event.request
@@ -324,14 +324,14 @@ def _with_cookies(headers: Headers, returned: object) -> Headers:
     return headers.with_set("Cookie", _wire_text("; ".join(pairs)))
 
 
-# --- Reading a response -----------------------------------------------------------------------------
+# --- Reading a response -------------------------------------------------------------------------
 
 
 def _parse_generated_response(raw: dict[str, Any]) -> Response:
     status = laws.check_status(raw["statusCode"])
     body = laws.decode_body(raw["body"]) if raw.get("body") is not None else b""
-    # Nothing was shown, so every name is an addition. A length of the function's own would break the
-    # message where it is wrong, so ours is sent; the other read-only names of viewer-request
+    # Nothing was shown, so every name is an addition. A length of the function's own would break
+    # the message where it is wrong, so ours is sent; the other read-only names of viewer-request
     # (transfer-encoding, via …) would break it as well and are refused (UNVERIFIED).
     returned = _object_of("response.headers", raw.get("headers"))
     headers = _changed_headers(
@@ -425,7 +425,7 @@ def _set_cookie_value(part: str, name: str, item: Mapping[str, Any]) -> str:
     return f"{value}; {laws.check_value(part, f'{name}.attributes', attributes)}"
 
 
-# --- Reading headers --------------------------------------------------------------------------------
+# --- Reading headers ----------------------------------------------------------------------------
 
 
 def _changed_headers(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Literal, NoReturn, NotRequired, TypedDict, cast
 
@@ -235,7 +236,7 @@ def dump_headers(headers: Headers) -> HeadersShape:
         lowered = name.lower()
         if lowered in shape:
             shape[lowered].append({"key": name, "value": _shown(value)})
-        elif not is_disallowed(lowered):
+        elif not _is_hidden(lowered):
             shape[lowered] = [{"key": name, "value": _shown(value)}]
     return shape
 
@@ -370,26 +371,41 @@ class _Reader:
         value = returned.get("headers", {})
         if value == shown:
             return before
-        headers = self._headers(value)
-        rules.check_disallowed(name for name, _ in headers)
-        visible = Headers(_pairs(shown))
-        rules.check_read_only(visible, headers, self._event.event_type)
-        rules.check_viewer_country(visible, headers, self._event.event_type)
-        hidden = (pair for pair in before.pairs if is_disallowed(pair[0]))
+        event_type = self._event.event_type
+        headers, changed = self._headers(value, shown)
+        rules.check_disallowed(name for name, _ in changed)
+        present = {name.lower() for name, _ in headers}
+        touched = {name.lower() for name, _ in changed}
+        touched.update(name for name in shown if name not in present)
+        was = Headers(_pairs({name: shown[name] for name in touched if name in shown}))
+        now = Headers(line for line in headers if line[0].lower() in touched)
+        rules.check_read_only(was, now, event_type)
+        rules.check_viewer_country(was, now, event_type)
+        hidden = (pair for pair in before.pairs if _is_hidden(pair[0].lower()))
         return Headers((*headers.pairs, *hidden))
 
-    def _headers(self, value: object, *, where: str = "headers") -> Headers:
+    def _headers(
+        self, value: object, shown: HeadersShape, *, where: str = "headers"
+    ) -> tuple[Headers, Headers]:
+        """All returned headers, and those that differ from what was shown."""
         if not isinstance(value, dict):
             rules.refuse(f"The Lambda function returned {where} that are not an object.")
         lines: list[tuple[str, str]] = []
+        changed: list[tuple[str, str]] = []
         for name, entries in value.items():
+            before = shown.get(name)
+            if before is not None and entries == before:
+                lines.extend(_lines(name, before))
+                continue
             lowered = name.lower()
             if lowered != name:
                 self._not_lower_case(name)
             if not isinstance(entries, list):
                 _refuse_entry(name)
-            lines.extend(self._line(lowered, entry) for entry in entries)
-        return Headers(lines)
+            new = [self._line(lowered, entry) for entry in entries]
+            lines.extend(new)
+            changed.extend(new)
+        return Headers(lines), Headers(changed)
 
     def _not_lower_case(self, name: str) -> None:
         message = f"The Lambda function returned a header key that is not lower case: {name}."
@@ -465,7 +481,9 @@ class _Reader:
         shape = cast("dict[str, Any]", value)[kinds[0]]
         if not isinstance(shape, dict):
             rules.refuse(f"The Lambda function returned an origin.{kinds[0]} that is no object.")
-        custom_headers = self._headers(shape.get("customHeaders", {}), where="origin.customHeaders")
+        custom_headers, _ = self._headers(
+            shape.get("customHeaders", {}), {}, where="origin.customHeaders"
+        )
         if kinds == ["s3"]:
             return LambdaS3Origin(
                 domain_name=_a_string(shape, "domainName"),
@@ -508,7 +526,7 @@ class _Reader:
         status = rules.check_status(returned.get("status"))
         reason = _a_string(returned, "statusDescription", default="")
         rules.check_status_description(reason)
-        headers = self._headers(returned.get("headers", {}))
+        headers, _ = self._headers(returned.get("headers", {}), {})
         rules.check_disallowed(name for name, _ in headers)
         rules.check_generated_headers(headers)
         body, measured = self._response_body(returned, b"")
@@ -624,11 +642,16 @@ def _completion_timeout(shape: Mapping[str, Any]) -> int | None:
 
 
 def _pairs(shape: HeadersShape) -> list[tuple[str, str]]:
-    return [
-        (entry.get("key", name), _wire(entry["value"]))
-        for name, entries in shape.items()
-        for entry in entries
-    ]
+    return [line for name, entries in shape.items() for line in _lines(name, entries)]
+
+
+def _lines(name: str, entries: list[HeaderShape]) -> list[tuple[str, str]]:
+    return [(entry.get("key", name), _wire(entry["value"])) for entry in entries]
+
+
+@lru_cache(maxsize=4_096)
+def _is_hidden(lowered: str) -> bool:
+    return is_disallowed(lowered)
 
 
 def _shown(text: str) -> str:

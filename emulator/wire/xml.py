@@ -27,7 +27,8 @@ def dump_xml(root: str, shape: XmlShape, namespace: str) -> bytes:
     """
     element = ElementTree.Element(root, {"xmlns": namespace})
     _fill(element, shape)
-    return ElementTree.tostring(element, encoding="UTF-8", xml_declaration=True)
+    document: bytes = ElementTree.tostring(element, encoding="UTF-8", xml_declaration=True)
+    return document
 
 
 def parse_xml(body: bytes, root: str) -> ElementTree.Element:
