@@ -18,6 +18,7 @@ from emulator.aws.bedrock_runtime import BedrockRuntime
 from emulator.clock.real import RealClock
 from emulator.dashboard.app import create_dashboard
 from emulator.edge.delivery import Edge, EdgeSettings
+from emulator.edge.passage import World
 from emulator.errors import ConfigError, LocalpopError
 from emulator.network.latency import LatencyModel
 from emulator.network.origins import OriginClient
@@ -26,6 +27,7 @@ from emulator.project.template import read_template, template_attribute
 from emulator.runtimes.cloudfront_functions.engine import CloudFrontFunctions
 from emulator.runtimes.lambda_edge import LambdaFunctions
 from emulator.stores.key_value_stores import KeyValueStores
+from emulator.values.lambda_edge import LambdaEdgeSwitches
 from emulator.viewer.protocol import ViewerConnection
 
 Tell = Callable[[str], None]
@@ -210,9 +212,7 @@ async def running(settings: LocalSettings, tell: Tell) -> AsyncIterator[Emulator
         stack.push_async_callback(lambdas.close)
         client = await stack.enter_async_context(OriginClient(clock))
         edge = Edge(
-            clock,
-            latency,
-            client,
+            World(clock, latency, client, LambdaEdgeSwitches()),
             EdgeSettings(settings.place, settings.trace_header, settings.latency.seed),
         )
         emulator = Emulator(

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import random
 from collections import OrderedDict
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from emulator.clock import Clock
-from emulator.edge.functions import run_function
+from emulator.edge.fetching import Fetcher
 from emulator.edge.journey import Journey
 from emulator.edge.locations import EdgeServer, edge_servers, new_request_id, new_trace_id
-from emulator.edge.site import OriginTarget, Site
+from emulator.edge.passage import Passage, World
+from emulator.edge.site import Site
 from emulator.errors import ConfigError, EdgeFunctionError, NotEmulated, OriginError
 from emulator.network.latency import LatencyModel
-from emulator.network.origins import OriginBody, OriginClient
 from emulator.network.places import parse_place
 from emulator.rules.error_pages import (
     BAD_REQUEST,
@@ -25,12 +22,10 @@ from emulator.rules.error_pages import (
     function_error_page,
     origin_error_page,
 )
-from emulator.rules.origin_request import origin_request
 from emulator.rules.path_pattern import select_behavior
 from emulator.rules.viewer_request import behavior_refusal
-from emulator.rules.viewer_response import EdgeIdentity, for_viewer, from_origin, generated_at_edge
-from emulator.values.distribution import CacheBehavior, Distribution, Origin
-from emulator.values.functions import EventType, FunctionEvent, FunctionKind
+from emulator.rules.viewer_response import EdgeIdentity, for_viewer, generated_at_edge
+from emulator.values.functions import EventType, FunctionKind
 from emulator.values.headers import Headers
 from emulator.values.messages import Body, Request, Response
 from emulator.values.places import ViewerPlace
@@ -111,19 +106,27 @@ class EdgeSettings:
 class Edge:
     """Delivers requests; `site` may be replaced between two of them."""
 
-    clock: Clock
-    latency: LatencyModel
-    client: OriginClient
+    world: World
     settings: EdgeSettings
     site: Site = field(default_factory=Site)
+    _fetcher: Fetcher = field(default_factory=Fetcher)
     _journeys: OrderedDict[str, Journey] = field(default_factory=OrderedDict)
-    _origin_used_ms: dict[tuple[str, str, str], float] = field(default_factory=dict)
     _chance: random.Random = field(init=False)
     # Ids must differ from one start to the next: logs and traces are told apart by them.
     _ids: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
         self._chance = random.Random(f"{self.settings.seed}:edge")
+
+    @property
+    def clock(self) -> Clock:
+        """The edge's clock."""
+        return self.world.clock
+
+    @property
+    def latency(self) -> LatencyModel:
+        """The edge's latency model."""
+        return self.world.latency
 
     # --- the story --------------------------------------------------------------------------
 
@@ -156,13 +159,9 @@ class Edge:
         if refused is not None:
             x_cache = "Redirect" if refused.status < 400 else "Error"
             return self._own(refused, x_cache, journey)
+        passage = Passage(self.world, site, distribution, behavior, server, journey)
         try:
-            outcome = await self._viewer_request(
-                request, behavior, distribution, site, server, journey
-            )
-            if isinstance(outcome, Response):
-                return outcome
-            return await self._fetch(outcome, behavior, distribution, site, server, journey)
+            return await self._answer(request, passage)
         except EdgeFunctionError as error:
             journey.failure = error.detail
             page = function_error_page(error, journey.request_id)
@@ -177,66 +176,22 @@ class Edge:
             said = Response(501, headers=headers, body=f"localpop: {error}\n".encode())
             return self._own(said, "Error", journey)
 
-    async def _viewer_request(
-        self,
-        request: Request,
-        behavior: CacheBehavior,
-        distribution: Distribution,
-        site: Site,
-        server: EdgeServer,
-        journey: Journey,
-    ) -> Request | Response:
-        """Run the viewer-request function, if any; its answer is final (nothing else runs)."""
-        association = behavior.function_at(EventType.VIEWER_REQUEST)
-        if association is None:
-            return request
-        event = FunctionEvent(
-            EventType.VIEWER_REQUEST,
-            distribution.id,
-            distribution.domain_name,
-            journey.request_id,
-            server.location,
-            request,
-        )
-        function = site.functions[association.arn]
-        outcome = await run_function(
-            function, association, event, journey, self.latency, self.clock
-        )
-        if isinstance(outcome, Response):
-            return self._own(outcome, _GENERATED[association.kind], journey)
-        return outcome
+    async def _answer(self, request: Request, passage: Passage) -> Response:
+        """The story of one request between its behavior and its answer."""
+        outcome = await passage.run(EventType.VIEWER_REQUEST, request)
+        if isinstance(outcome.result, Response):
+            # Its answer is final: no cache, no origin, no viewer-response function.
+            kind = _kind_at(passage, EventType.VIEWER_REQUEST)
+            return self._own(outcome.result, _GENERATED[kind], passage.journey)
+        return await self._fetch(outcome.result, passage)
 
-    async def _fetch(
-        self,
-        request: Request,
-        behavior: CacheBehavior,
-        distribution: Distribution,
-        site: Site,
-        server: EdgeServer,
-        journey: Journey,
-    ) -> Response:
+    async def _fetch(self, request: Request, passage: Passage) -> Response:
         """Get the answer from the origin; its body is passed on as it arrives."""
-        origin = distribution.origins[behavior.target_origin_id]
-        target = site.origins[distribution.id, origin.id]
-        self._charge_way_to(origin, target, distribution, journey)
-        asked = origin_request(request, behavior, origin, journey.request_id, server.via)
-        started_ms = self.clock.now_ms()
-        try:
-            answered = await self.client.fetch(target.address, asked, target.timeouts)
-        except OriginError as error:
-            took_ms = self.clock.now_ms() - started_ms
-            journey.waited(f"origin {origin.id}", took_ms, detail=str(error.failure))
-            raise
-        waited_ms = answered.first_byte_ms - answered.sent_ms
-        status = answered.response.status
-        journey.waited(f"origin {origin.id}", waited_ms, detail=f"origin {status}")
-        journey.status = status
-        journey.x_cache = "Error" if status >= 400 else "Miss"
-        response = from_origin(answered.response, behavior, self.clock.epoch_ms())
-        if isinstance(response.body, OriginBody):
-            shift_ms = journey.deadline_ms - answered.first_byte_ms
-            return replace(response, body=self._paced(response.body, max(0.0, shift_ms), journey))
-        return response
+        journey = passage.journey
+        fetched = await self._fetcher.fetch(request, passage, journey.place.pop.code)
+        journey.status = fetched.response.status
+        journey.x_cache = "Error" if fetched.response.status >= 400 else "Miss"
+        return fetched.response
 
     async def _leave(self, response: Response, server: EdgeServer, journey: Journey) -> Delivery:
         """Put CloudFront's own headers on, and wait for the deadline."""
@@ -288,47 +243,6 @@ class Edge:
         headers = Headers([("Content-Type", "text/plain; charset=utf-8")])
         return Delivery(400, "", headers, body, journey)
 
-    def _charge_way_to(
-        self, origin: Origin, target: OriginTarget, distribution: Distribution, journey: Journey
-    ) -> None:
-        """The distance to the origin, and what it takes to have a connection there.
-
-        Requests that are never cached go from the point of presence to the origin directly
-        (AWS: "How CloudFront delivers content", read 2026-11-20).
-        """
-        code = journey.place.pop.code
-        key = (code, distribution.id, origin.id)
-        now_ms = self.clock.now_ms()
-        idle_ms = now_ms - self._origin_used_ms.get(key, float("-inf"))
-        self._origin_used_ms[key] = now_ms
-        rtt_ms = self.latency.pop_to_region_ms(journey.place, target.region)
-        if idle_ms > target.timeouts.keepalive_timeout_s * 1_000:
-            setup_ms = self.latency.settings.origin_handshake_rtts * rtt_ms
-            journey.takes("origin connection set-up", setup_ms)
-        journey.takes(f"{code} to {target.region}", rtt_ms)
-        front_ms = self.latency.api_front_ms(journey.place, target.front)
-        if front_ms:
-            journey.takes(f"API Gateway ({target.front})", front_ms)
-
-    async def _paced(
-        self, body: OriginBody, shift_ms: float, journey: Journey
-    ) -> AsyncIterator[bytes]:
-        """Pieces as the viewer gets them: each as much later as the first one is.
-
-        So a stream keeps its token spacing, whatever the distance.
-        """
-        try:
-            async for piece in body:
-                await self.clock.sleep_until_ms(body.received_ms + shift_ms)
-                yield piece
-        except OriginError as error:
-            # Status and headers have left: the connection is cut (facts/cloudfront.md 10.5).
-            journey.failure = str(error)
-            raise
-        finally:
-            with contextlib.suppress(asyncio.CancelledError):
-                await body.aclose()
-
     # --- what it remembers ------------------------------------------------------------------
 
     def trace(self, trace_id: str) -> Trace | None:
@@ -340,6 +254,12 @@ class Edge:
         """The newest traces, newest first."""
         newest = list(self._journeys.values())[-count:] if count > 0 else []
         return [journey.trace() for journey in reversed(newest)]
+
+
+def _kind_at(passage: Passage, event_type: EventType) -> FunctionKind:
+    association = passage.function_at(event_type)
+    assert association is not None
+    return association.kind
 
 
 def _summary(journey: Journey) -> str:

@@ -14,6 +14,7 @@ from emulator.runtimes.lambda_edge import LambdaFunctionError
 from emulator.values.distribution import FunctionAssociation
 from emulator.values.functions import EdgeLocation, FunctionEvent, FunctionKind, FunctionRun
 from emulator.values.key_values import StoreSnapshot
+from emulator.values.lambda_edge import LambdaOrigin, LambdaRun
 from emulator.values.messages import Request, Response
 
 StoreCopies = Callable[[str, EdgeLocation], StoreSnapshot]
@@ -25,7 +26,13 @@ class _LoadedFunction(Protocol):
 
 
 class _LoadedLambda(Protocol):
-    async def run(self, event: FunctionEvent, *, include_body: bool = False) -> FunctionRun: ...
+    async def run(
+        self,
+        event: FunctionEvent,
+        *,
+        include_body: bool = False,
+        origin: LambdaOrigin | None = None,
+    ) -> FunctionRun: ...
 
 
 class EdgeFunction(Protocol):
@@ -36,8 +43,15 @@ class EdgeFunction(Protocol):
         """The function's name, for the Trace."""
         ...
 
-    async def run(self, event: FunctionEvent, *, include_body: bool) -> FunctionRun:
+    async def run(
+        self, event: FunctionEvent, *, include_body: bool, origin: LambdaOrigin | None = None
+    ) -> FunctionRun:
         """Run once.
+
+        Args:
+            event: What it is about.
+            include_body: Whether the function sees the request's body.
+            origin: Origin events: the origin that is about to be asked.
 
         Raises:
             EdgeFunctionError: It failed, or returned what CloudFront refuses.
@@ -61,7 +75,9 @@ class CloudFrontFunction:
     store_arn: str
     copies: StoreCopies
 
-    async def run(self, event: FunctionEvent, *, include_body: bool) -> FunctionRun:
+    async def run(
+        self, event: FunctionEvent, *, include_body: bool, origin: LambdaOrigin | None = None
+    ) -> FunctionRun:
         """Run with the version of the store that this edge server holds; it never sees a body."""
         snapshot = self.copies(self.store_arn, event.location) if self.store_arn else None
         return await self.loaded.run(event, snapshot)
@@ -79,9 +95,24 @@ class LambdaFunction:
     name: str
     loaded: _LoadedLambda
 
-    async def run(self, event: FunctionEvent, *, include_body: bool) -> FunctionRun:
+    async def run(
+        self, event: FunctionEvent, *, include_body: bool, origin: LambdaOrigin | None = None
+    ) -> FunctionRun:
         """Run in an execution environment of its own."""
-        return await self.loaded.run(event, include_body=include_body)
+        return await self.loaded.run(event, include_body=include_body, origin=origin)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionOutcome:
+    """What a function made of an event.
+
+    Args:
+        result: The request to go on with, or the response to send or to go on with.
+        origin: The origin that an origin-request function chose; None when it kept the old one.
+    """
+
+    result: Request | Response
+    origin: LambdaOrigin | None = None
 
 
 async def run_function(
@@ -91,7 +122,8 @@ async def run_function(
     journey: Journey,
     latency: LatencyModel,
     clock: Clock,
-) -> Request | Response:
+    origin: LambdaOrigin | None = None,
+) -> FunctionOutcome:
     """Run a function and note what it cost.
 
     A CloudFront Function's cost is simulated. A Lambda@Edge handler's own time is real (it may call
@@ -103,7 +135,7 @@ async def run_function(
     started_ms = clock.now_ms()
     label = f"{association.kind} {function.name} ({event.event_type})"
     try:
-        run = await function.run(event, include_body=association.include_body)
+        run = await function.run(event, include_body=association.include_body, origin=origin)
     except EdgeFunctionError as error:
         journey.logs += error.logs
         if isinstance(error, LambdaFunctionError):
@@ -114,13 +146,14 @@ async def run_function(
             journey.takes(label, cost_ms, real_ms=took_ms, detail=error.kind)
         raise
     journey.logs += run.logs
-    detail = "answered" if isinstance(run.result, Response) else "passed on"
+    answered = event.event_type.is_request and isinstance(run.result, Response)
+    detail = "answered" if answered else "passed on"
     if association.kind is FunctionKind.CLOUDFRONT_FUNCTION:
         cost_ms = latency.cloudfront_function_ms(journey.place, run.store_reads)
         journey.takes(label, cost_ms, real_ms=run.duration_ms, detail=detail)
-        return run.result
+        return FunctionOutcome(run.result)
     _note_lambda(run, label, detail, event, journey, latency)
-    return run.result
+    return FunctionOutcome(run.result, run.origin if isinstance(run, LambdaRun) else None)
 
 
 def _note_lambda(

@@ -11,6 +11,7 @@ from emulator.network.latency import ApiFront
 from emulator.network.origins import OriginAddress, OriginTimeouts
 from emulator.rules.viewer_request import host_name, serves_host
 from emulator.values.distribution import Distribution
+from emulator.values.lambda_edge import LambdaCustomOrigin, LambdaOrigin
 
 _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -40,11 +41,24 @@ class Site:
         distributions: The first one also answers to localhost and 127.0.0.1.
         functions: By ARN, as associations name them.
         origins: By distribution id and origin id.
+        domains: By the domain name that a function may choose as origin.
     """
 
     distributions: tuple[Distribution, ...] = ()
     functions: Mapping[str, EdgeFunction] = field(default_factory=dict)
     origins: Mapping[tuple[str, str], OriginTarget] = field(default_factory=dict)
+    domains: Mapping[str, OriginTarget] = field(default_factory=dict)
+
+    def target_of(self, chosen: LambdaOrigin) -> OriginTarget | None:
+        """Where an origin is that a function chose; None when nobody said so.
+
+        A domain of this machine is where it says; others are those of the distributions' own
+        origins, and those that localpop.toml names.
+        """
+        if isinstance(chosen, LambdaCustomOrigin) and chosen.domain_name == "localhost":
+            address = OriginAddress("localhost", chosen.port, chosen.protocol == "https")
+            return OriginTarget(address)
+        return self.domains.get(chosen.domain_name)
 
     def distribution_for(self, host: str) -> Distribution | None:
         """The enabled distribution that a Host header names; None: CloudFront answers 403.

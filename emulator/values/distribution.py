@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 from emulator.values.functions import EventType, FunctionKind
 
@@ -41,10 +43,13 @@ class Names:
     Args:
         selection: How the names are meant.
         names: Header names in lower case; cookie and query names as written.
+        wildcards: Whether `*` and `?` in listed names stand for other characters: only for the
+            cookies of legacy ForwardedValues, in a policy they are literal.
     """
 
     selection: Selection = Selection.NONE
     names: frozenset[str] = frozenset()
+    wildcards: bool = False
 
     def takes(self, name: str) -> bool:
         """Whether a name is chosen; header names must come in lower case."""
@@ -52,11 +57,18 @@ class Names:
             case Selection.NONE:
                 return False
             case Selection.WHITELIST:
-                return name in self.names
+                return name in self.names or (self.wildcards and self._resembles(name))
             case Selection.ALL_EXCEPT:
                 return name not in self.names
             case _:
                 return True
+
+    def _resembles(self, name: str) -> bool:
+        wild = "|".join(
+            "".join({"*": ".*", "?": "."}.get(char) or re.escape(char) for char in pattern)
+            for pattern in sorted(self.names)
+        )
+        return re.fullmatch(wild, name, re.DOTALL) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +158,8 @@ class Origin:
         shield_region: Origin Shield's Region; empty when it is off.
         match_viewer: OriginProtocolPolicy match-viewer: HTTP for HTTP viewers, HTTPS for others.
         http_port: The port for plain HTTP; only match-viewer needs both.
+        access_identity: The legacy origin access identity's id; empty when there is none.
+        vpc: Whether it is reached through a VPC origin.
     """
 
     id: str
@@ -164,6 +178,8 @@ class Origin:
     shield_region: str = ""
     match_viewer: bool = False
     http_port: int = 80
+    access_identity: str = ""
+    vpc: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +371,8 @@ class Distribution:
         geo_locations: ISO 3166-1 alpha-2 country codes.
         http3: Whether HttpVersion includes HTTP/3 (the Alt-Svc header).
         logs_cookies: Whether access logs hold cookies.
+        logs: Whether standard access logs are on.
+        beyond: Settings that no value here carries, by their names in CloudFormation.
     """
 
     id: str
@@ -370,3 +388,5 @@ class Distribution:
     geo_locations: frozenset[str] = frozenset()
     http3: bool = False
     logs_cookies: bool = False
+    logs: bool = False
+    beyond: tuple[str, ...] = ()

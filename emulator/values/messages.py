@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from emulator.values.headers import Headers
 
 Body = bytes | AsyncIterable[bytes]
-"""Whole, or arriving piece by piece."""
+"""Whole, or arriving piece by piece; the latter must be closed with `close_body`."""
+
+
+async def close_body(body: Body) -> None:
+    """Leave the rest of a body unread; whoever sends it is told at once."""
+    close = getattr(body, "aclose", None)
+    if close is not None:
+        await close()
 
 
 @dataclass(frozen=True, slots=True)

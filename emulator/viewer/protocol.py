@@ -24,7 +24,7 @@ from emulator.quotas import REQUEST_HEADERS_MAX_BYTES, URL_MAX_BYTES
 from emulator.rules.error_pages import BAD_REQUEST, error_page
 from emulator.rules.viewer_request import size_refusal
 from emulator.values.headers import Headers
-from emulator.values.messages import Request
+from emulator.values.messages import Request, close_body
 
 _log = logging.getLogger(__name__)
 
@@ -344,13 +344,18 @@ class ViewerConnection(asyncio.Protocol):
             return keep_alive
         self._transport.write(head)
         sent_bytes = 0
-        async for piece in body:
-            if bodyless or not piece:
-                continue
-            sent_bytes += len(piece)
-            self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
-            if self._writable is not None:
-                await self._writable
+        try:
+            async for piece in body:
+                if bodyless or not piece:
+                    continue
+                sent_bytes += len(piece)
+                framed = b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece
+                self._transport.write(framed)
+                if self._writable is not None:
+                    await self._writable
+        finally:
+            # A viewer that has left needs no more of it, and neither does the model.
+            await close_body(body)
         if chunked:
             self._transport.write(b"0\r\n\r\n")
         delivery.journey.finished(sent_bytes)

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from emulator.app.servers import Listener, bind, port_of
 from emulator.clock.real import RealClock
 from emulator.edge.delivery import Delivery, Edge, EdgeSettings, Viewer
+from emulator.edge.passage import World
 from emulator.edge.site import OriginTarget, Site
 from emulator.errors import EdgeFunctionError, FailureKind
 from emulator.network.latency import ApiFront, LatencyModel, LatencySettings
@@ -31,6 +32,7 @@ from emulator.values.distribution import (
 )
 from emulator.values.functions import EventType, FunctionEvent, FunctionKind, FunctionRun
 from emulator.values.headers import Headers
+from emulator.values.lambda_edge import LambdaEdgeSwitches, LambdaOrigin
 from emulator.values.messages import Request, Response
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +48,9 @@ class Answering:
     name: str = "answering"
     events: list[FunctionEvent] = field(default_factory=list)
 
-    async def run(self, event: FunctionEvent, *, include_body: bool) -> FunctionRun:
+    async def run(
+        self, event: FunctionEvent, *, include_body: bool, origin: LambdaOrigin | None = None
+    ) -> FunctionRun:
         """Give the outcome."""
         self.events.append(event)
         if isinstance(self.outcome, EdgeFunctionError):
@@ -115,7 +119,8 @@ async def an_edge(
     )
     async with OriginClient(clock) as client:
         model = LatencyModel(latency or LatencySettings(enabled=False))
-        edge = Edge(clock, model, client, EdgeSettings(parse_place("LHR/fibre")))
+        world = World(clock, model, client, LambdaEdgeSwitches())
+        edge = Edge(world, EdgeSettings(parse_place("LHR/fibre")))
         edge.site = Site(
             (distribution,),
             {"arn:function": function} if function else {},

@@ -1,0 +1,222 @@
+"""From the caches to an origin and back: distance, origin functions, failover.
+
+AWS: "Optimize high availability with CloudFront origin failover",
+https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/high_availability_origin_failover.html,
+and "CloudFront events that can trigger a Lambda@Edge function", both read 2026-11-20.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+
+from emulator.clock import Clock
+from emulator.edge.journey import Journey
+from emulator.edge.passage import Passage
+from emulator.edge.site import OriginTarget
+from emulator.errors import OriginError, OriginFailure
+from emulator.network.origins import OriginBody, OriginResponse
+from emulator.rules.origin_request import origin_request
+from emulator.rules.viewer_response import from_origin
+from emulator.values.distribution import Origin
+from emulator.values.functions import EventType
+from emulator.values.headers import Headers
+from emulator.values.lambda_edge import LambdaCustomOrigin, LambdaOrigin
+from emulator.values.messages import Request, Response, close_body
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What came back from beyond the caches.
+
+    Args:
+        response: After origin-response; its body is streamed, or whole when a function made it.
+        origin_status: The status that the origin itself sent; 0 when origin-request answered.
+        generated: Whether an origin-request function answered.
+    """
+
+    response: Response
+    origin_status: int
+    generated: bool = False
+
+
+@dataclass(slots=True)
+class OriginConnections:
+    """Which simulated connections to origins are warm: a kept one saves TCP and TLS.
+
+    AWS: origin keep-alive time-out, 5 s by default (distribution settings, read 2026-11-20).
+    """
+
+    _used_ms: dict[tuple[str, str, str], float] = field(default_factory=dict)
+
+    def is_warm(self, source: str, target: OriginTarget, now_ms: float) -> bool:
+        """Whether `source` talked to this origin within its keep-alive time-out; notes the use."""
+        key = (source, str(target.address), target.region)
+        idle_ms = now_ms - self._used_ms.get(key, float("-inf"))
+        self._used_ms[key] = now_ms
+        return idle_ms <= target.timeouts.keepalive_timeout_s * 1_000
+
+
+@dataclass(slots=True)
+class Fetcher:
+    """Fetches from origins."""
+
+    connections: OriginConnections = field(default_factory=OriginConnections)
+
+    async def fetch(
+        self, request: Request, passage: Passage, source: str, conditions: Headers | None = None
+    ) -> Fetched:
+        """Ask the behavior's origin, and its group's second one when the first fails.
+
+        Args:
+            request: The viewer's request after the viewer-request function.
+            passage: Its passage.
+            source: Where the asking cache is: a point of presence's code, or a Region.
+            conditions: If-None-Match and If-Modified-Since, to revalidate a stored object.
+
+        Raises:
+            OriginError: No origin answered.
+            EdgeFunctionError: An origin function failed.
+        """
+        origin = passage.distribution.origins[passage.behavior.target_origin_id]
+        return await self._ask(request, passage, origin, source, conditions)
+
+    async def _ask(
+        self,
+        request: Request,
+        passage: Passage,
+        origin: Origin,
+        source: str,
+        conditions: Headers | None,
+    ) -> Fetched:
+        """One origin: origin-request, the origin itself, origin-response."""
+        journey = passage.journey
+        asked = origin_request(
+            request, passage.behavior, origin, journey.request_id, passage.server.via
+        )
+        if conditions is not None:
+            asked = replace(asked, headers=Headers((*asked.headers, *conditions)))
+        shown = LambdaCustomOrigin.of(origin)
+        # The function sees the viewer's path; the origin's own path is put before it afterwards.
+        event_request = replace(asked, uri=request.uri)
+        outcome = await passage.run(EventType.ORIGIN_REQUEST, event_request, origin=shown)
+        if isinstance(outcome.result, Response):
+            return Fetched(outcome.result, 0, generated=True)
+        target, path = self._target(passage, origin, outcome.origin)
+        sent = replace(outcome.result, uri=path + outcome.result.uri)
+        answered = await self._exchange(sent, target, origin, passage, source)
+        response = from_origin(answered.response, passage.behavior, passage.world.clock.epoch_ms())
+        if isinstance(response.body, OriginBody):
+            shift_ms = max(0.0, journey.deadline_ms - answered.first_byte_ms)
+            body = PacedBody(response.body, shift_ms, journey, passage.world.clock)
+            response = replace(response, body=body)
+        status = response.status
+        if passage.function_at(EventType.ORIGIN_RESPONSE) is not None:
+            response = await self._origin_response(event_request, response, shown, passage)
+        return Fetched(response, status)
+
+    async def _origin_response(
+        self, request: Request, response: Response, origin: LambdaOrigin, passage: Passage
+    ) -> Response:
+        """Run origin-response; a body that the function set takes the origin's place."""
+        outcome = await passage.run(EventType.ORIGIN_RESPONSE, request, response, origin)
+        assert isinstance(outcome.result, Response)
+        if outcome.result.body is not response.body:
+            await close_body(response.body)
+        return outcome.result
+
+    def _target(
+        self, passage: Passage, origin: Origin, chosen: LambdaOrigin | None
+    ) -> tuple[OriginTarget, str]:
+        """Where the request goes, and the origin's own path."""
+        if chosen is None:
+            return passage.site.origins[passage.distribution.id, origin.id], origin.path
+        found = passage.site.target_of(chosen)
+        if found is None:
+            raise OriginError(
+                OriginFailure.DNS,
+                f"the function chose {chosen.domain_name}, and where that is on this machine is "
+                f'not said; add to localpop.toml: [origin_domains] "{chosen.domain_name}" = '
+                '"http://127.0.0.1:8081"',
+            )
+        return found, chosen.path
+
+    async def _exchange(
+        self,
+        request: Request,
+        target: OriginTarget,
+        origin: Origin,
+        passage: Passage,
+        source: str,
+    ) -> OriginResponse:
+        """Send a request over the simulated distance to the real origin."""
+        journey, world = passage.journey, passage.world
+        self._charge_way(target, passage, source)
+        name = f"origin {origin.id}"
+        started_ms = world.clock.now_ms()
+        try:
+            answered = await world.client.fetch(target.address, request, target.timeouts)
+        except OriginError as error:
+            took_ms = world.clock.now_ms() - started_ms
+            journey.waited(name, took_ms, detail=str(error.failure))
+            raise
+        waited_ms = answered.first_byte_ms - answered.sent_ms
+        journey.waited(name, waited_ms, detail=f"origin {answered.response.status}")
+        return answered
+
+    def _charge_way(self, target: OriginTarget, passage: Passage, source: str) -> None:
+        """The distance to the origin, and what it takes to have a connection there."""
+        journey, latency = passage.journey, passage.world.latency
+        place = journey.place
+        if source == place.pop.code:
+            rtt_ms = latency.pop_to_region_ms(place, target.region)
+        else:
+            rtt_ms = latency.region_to_region_ms(place, source, target.region)
+        if not self.connections.is_warm(source, target, passage.world.clock.now_ms()):
+            setup_ms = latency.settings.origin_handshake_rtts * rtt_ms
+            journey.takes("origin connection set-up", setup_ms)
+        journey.takes(f"{source} to {target.region}", rtt_ms)
+        front_ms = latency.api_front_ms(place, target.front)
+        if front_ms:
+            journey.takes(f"API Gateway ({target.front})", front_ms)
+
+
+class PacedBody:
+    """A body's pieces as the viewer gets them: each as much later as the first one is.
+
+    So a stream keeps its token spacing, whatever the distance. Iterate once; close it in any case,
+    read to its end or not.
+
+    Args:
+        body: The origin's.
+        shift_ms: How much later than its arrival each piece is due.
+        journey: Learns why a body broke off.
+        clock: Where the waiting is done.
+    """
+
+    __slots__ = ("_body", "_clock", "_journey", "_shift_ms")
+
+    def __init__(self, body: OriginBody, shift_ms: float, journey: Journey, clock: Clock) -> None:
+        self._body, self._shift_ms, self._journey, self._clock = body, shift_ms, journey, clock
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next piece, when it is due.
+
+        Raises:
+            OriginError: The body broke off; status and headers have left, so the connection is cut
+                (facts/cloudfront.md 10.5).
+        """
+        try:
+            piece = await anext(self._body)
+        except OriginError as error:
+            self._journey.failure = str(error)
+            raise
+        await self._clock.sleep_until_ms(self._body.received_ms + self._shift_ms)
+        return piece
+
+    async def aclose(self) -> None:
+        """Give the origin's connection back, or cut it when there was more to read."""
+        await self._body.aclose()

@@ -1,0 +1,97 @@
+"""One request's passage through one cache behavior: where its edge functions run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from emulator.clock import Clock
+from emulator.edge.functions import EdgeFunction, FunctionOutcome, run_function
+from emulator.edge.journey import Journey
+from emulator.edge.locations import EdgeServer
+from emulator.edge.site import Site
+from emulator.errors import ConfigError
+from emulator.network.latency import LatencyModel
+from emulator.network.origins import OriginClient
+from emulator.values.distribution import CacheBehavior, Distribution, FunctionAssociation
+from emulator.values.functions import EventType, FunctionEvent
+from emulator.values.lambda_edge import LambdaEdgeSwitches, LambdaOrigin
+from emulator.values.messages import Request, Response
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What an edge is handed: time, distance, origins, and the open questions' answers."""
+
+    clock: Clock
+    latency: LatencyModel
+    client: OriginClient
+    switches: LambdaEdgeSwitches
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Everything that stays the same while one request is answered.
+
+    Args:
+        world: The edge's own.
+        site: What was deployed when the request arrived; a reload changes nothing for it.
+        distribution: The one its Host names.
+        behavior: Chosen once, by the viewer's own path.
+        server: The edge server.
+        journey: Collects what happens.
+    """
+
+    world: World
+    site: Site
+    distribution: Distribution
+    behavior: CacheBehavior
+    server: EdgeServer
+    journey: Journey
+
+    def function_at(self, event_type: EventType) -> FunctionAssociation | None:
+        """The function associated with an event of this behavior."""
+        return self.behavior.function_at(event_type)
+
+    async def run(
+        self,
+        event_type: EventType,
+        request: Request,
+        response: Response | None = None,
+        origin: LambdaOrigin | None = None,
+    ) -> FunctionOutcome:
+        """Run the behavior's function for an event; without one, everything stays as it is.
+
+        Raises:
+            EdgeFunctionError: It failed, or returned what CloudFront refuses.
+        """
+        association = self.behavior.function_at(event_type)
+        if association is None:
+            return FunctionOutcome(response or request)
+        event = FunctionEvent(
+            event_type,
+            self.distribution.id,
+            self.distribution.domain_name,
+            self.journey.request_id,
+            self.server.location,
+            request,
+            response,
+        )
+        return await run_function(
+            self._function(association),
+            association,
+            event,
+            self.journey,
+            self.world.latency,
+            self.world.clock,
+            origin,
+        )
+
+    def _function(self, association: FunctionAssociation) -> EdgeFunction:
+        function = self.site.functions.get(association.arn)
+        if function is None:
+            raise ConfigError(f"no function {association.arn}", mend="Deploy it.")
+        return function
+
+    def through(self, behavior: CacheBehavior) -> Passage:
+        """The same passage through another behavior: a custom error page's own."""
+        return replace(self, behavior=behavior)
