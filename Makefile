@@ -28,7 +28,8 @@ demo: $(VENV)/.demo ## the whole idea in under 3 minutes: generate, push, hit, f
 	@$(BIN)/localpop run -- sh -ec '\
 	  python -m origin.precompute --users 50; \
 	  python -m origin.session issue --users 50 > .localpop/sessions.txt; \
-	  python -m loadtests run --host "$$LOCALPOP_URL" --sessions .localpop/sessions.txt --time 30 --out report'
+	  python -m loadtests run --host "$$LOCALPOP_URL" --sessions .localpop/sessions.txt --time 30 --rate 45 \
+	    --fallback-share 0.3 --lambda-share 0.4 --out report'
 
 up: $(VENV)/.demo ## the same servers, left running; reload on save
 	@$(BIN)/localpop up

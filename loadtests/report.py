@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from loadtests.charts import LogAxis, chart, grid, histogram, marker, ring, scale, span, stacked
 from loadtests.samples import FALLBACKS, HITS, DeliveryPath, Recording
@@ -307,6 +306,7 @@ def _table(summary: Summary) -> str:
         )
         if len(rows) > 1:
             body.append(_table_row(totals[path], "all places", "total"))
+    remarks = "".join(f"<li>{escape(note)}</li>" for note in notes(summary))
     groups = ("simulated ms", "first byte ms", "first words ms", "whole answer ms")
     percentiles = '<th class="gap">p50</th><th>p95</th><th>p99</th>'
     return _section(
@@ -319,7 +319,7 @@ def _table(summary: Summary) -> str:
         + f"<tr><th>place</th><th>requests</th><th>errors</th>{percentiles * len(groups)}"
         + '<th class="gap">p50</th><th>p99</th><th>late</th></tr></thead>'
         + f"<tbody>{''.join(body)}</tbody></table></div>"
-        + f'<ul class="notes">{"".join(f"<li>{escape(note)}</li>" for note in notes(summary))}</ul>',
+        + f'<ul class="notes">{remarks}</ul>',
     )
 
 
