@@ -26,7 +26,8 @@ from emulator.values.functions import EdgeLocation, EventType, FunctionEvent
 from emulator.values.headers import Headers
 from emulator.values.lambda_edge import LambdaDeclaration
 from emulator.values.messages import Request
-from emulator.wire.lambda_edge import dump_event, parse_result
+from emulator.wire.lambda_edge import dump_event
+from emulator.wire.lambda_edge_result import parse_result
 
 SECONDS = 1.0
 PYTHON = """

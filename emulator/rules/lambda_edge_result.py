@@ -176,7 +176,9 @@ def check_read_only(shown: Headers, returned: Headers, event_type: EventType) ->
 
     Names compare without case, values exactly (INFERRED).
     """
-    for name in sorted(read_only_headers(FunctionKind.LAMBDA_AT_EDGE, event_type)):
+    present = {name.lower() for name, _ in (*shown, *returned)}
+    read_only = read_only_headers(FunctionKind.LAMBDA_AT_EDGE, event_type)
+    for name in sorted(present & read_only):
         before, after = shown.get_all(name), returned.get_all(name)
         if before == after:
             continue

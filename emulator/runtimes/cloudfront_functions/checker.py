@@ -1,9 +1,9 @@
 """What CloudFront's JavaScript engine would refuse to compile, in its words, before anything runs.
 
-The real engine is a build of nginx's njs (facts/cloudfront-functions.md 5.1; runtime 2.0 behaves like
-njs 0.8, runtime 1.0 like 0.4), whose grammar is far smaller than quickjs-ng's. So the code is parsed by
-tree-sitter, and every node must be on the list of what njs knows; quickjs-ng then compiles it, in
-strict mode, for the errors that any engine finds. Messages are njs's, measured with njs 0.8.2.
+The real engine is a build of nginx's njs (facts/cloudfront-functions.md 5.1; runtime 2.0 behaves
+like njs 0.8, runtime 1.0 like 0.4), whose grammar is far smaller than quickjs-ng's. So the code is
+parsed by tree-sitter, and every node must be on the list of what njs knows; quickjs-ng then
+compiles it, in strict mode, for the errors that any engine finds. Messages are njs 0.8.2's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ import tree_sitter_javascript
 from tree_sitter import Language, Node, Parser
 
 from emulator import quotas
-from emulator.runtimes.cloudfront_functions.factory import MODULES, Import, compile_error
+from emulator.runtimes.cloudfront_functions.factory import (
+    MODULES,
+    CompileError,
+    Import,
+    compile_error,
+)
+from emulator.runtimes.cloudfront_functions.words import MemberCall
 
 RUNTIME_1: Final = "cloudfront-js-1.0"
 RUNTIME_2: Final = "cloudfront-js-2.0"
@@ -52,15 +58,18 @@ class Inspection:
     Args:
         problems: By position; the first error is what the engine would report.
         imports: The modules that the code binds.
-        body: The code with its import statements blanked out, line for line.
+        body: The code as it is compiled: its import statements blanked out, and calls whose result
+            is thrown away watched for promises that fail. No line moves.
         keeps_globals: Whether the code may leave something behind in the shared global objects, so
             that each call needs a realm of its own.
+        member_calls: Where methods are called, for the message when there is none.
     """
 
     problems: tuple[Problem, ...]
     imports: tuple[Import, ...]
     body: str
     keeps_globals: bool
+    member_calls: tuple[MemberCall, ...]
 
     @property
     def error(self) -> Problem | None:
@@ -86,16 +95,33 @@ def inspect_code(code: str, runtime: str) -> Inspection:
     for node in _walk(root):
         inspector.visit(node)
     problems = inspector.problems
-    if not any(not problem.is_warning for problem in problems):
-        problems += _compile_problems(code, inspector)
+    body = inspector.body(watched=False)
+    if "\0" in code:
+        place = _place(code, code.index("\0"))
+        problems.append(Problem(*place, 'SyntaxError: Unexpected token "\0"'))
+    elif all(problem.is_warning for problem in problems):
+        is_whole = not root.has_error
+        error = compile_error(tuple(inspector.imports), body, is_whole=is_whole)
+        if error is not None:
+            problems.append(_compile_problem(error, body))
+        elif not is_whole:
+            inspector.unexpected(_first_error(root))
     size = len(source)
     if size > quotas.FUNCTION_CODE_MAX_BYTES:
         words = f"the code has {size} bytes; CloudFront refuses more than"
         problems.append(Problem(1, 1, f"{words} {quotas.FUNCTION_CODE_MAX_BYTES}", is_warning=True))
     problems.sort(key=lambda problem: (problem.is_warning, problem.line, problem.column))
     return Inspection(
-        tuple(problems), tuple(inspector.imports), inspector.body(), inspector.keeps_globals
+        tuple(problems),
+        tuple(inspector.imports),
+        inspector.body(watched=True),
+        inspector.keeps_globals,
+        inspector.calls_in_body(),
     )
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
 _LANGUAGE: Final = Language(tree_sitter_javascript.language())
@@ -111,7 +137,7 @@ def _walk(root: Node) -> Iterator[Node]:
 
 # --- What njs knows -------------------------------------------------------------------------------
 
-_ALLOWED: Final = frozenset(
+_ALLOWED: Final = _names(
     """
     arguments array arrow_function assignment_expression augmented_assignment_expression
     await_expression binary_expression break_statement call_expression catch_clause comment
@@ -126,7 +152,7 @@ _ALLOWED: Final = frozenset(
     switch_case switch_default switch_statement template_string template_substitution
     ternary_expression this throw_statement true try_statement unary_expression undefined
     update_expression variable_declaration variable_declarator while_statement
-    """.split()
+    """
 )
 
 _FUNCTIONS: Final = frozenset(
@@ -141,19 +167,19 @@ _FUNCTIONS: Final = frozenset(
 )
 
 _NEW_IN_2: Final = re.compile(r"\d_\d")
-_RESERVED: Final = frozenset("implements interface package private protected public".split())
+_RESERVED: Final = _names("implements interface package private protected public")
 
 # Names through which code can reach what all invocations share. Reading a method off a prototype
 # (`Object.prototype.hasOwnProperty.call(…)`) is common and harmless, so it is told apart.
-_SHARED_NAMES: Final = frozenset(
-    "globalThis __proto__ constructor getPrototypeOf setPrototypeOf prototype".split()
+_SHARED_NAMES: Final = _names(
+    "globalThis __proto__ constructor getPrototypeOf setPrototypeOf prototype"
 )
-_BUILT_INS: Final = frozenset(
+_BUILT_INS: Final = _names(
     """
     Array ArrayBuffer Boolean Buffer DataView Date Error Function JSON Math Number Object Promise
     RangeError ReferenceError RegExp String Symbol SyntaxError TextDecoder TextEncoder TypeError
     console
-    """.split()
+    """
 )
 
 
@@ -166,27 +192,49 @@ class _Inspector:
         self.problems: list[Problem] = []
         self.imports: list[Import] = []
         self.keeps_globals = False
+        self._calls: list[MemberCall] = []
         self._blanks: list[tuple[int, int]] = []
+        self._watched: list[Node] = []
 
     def visit(self, node: Node) -> None:
         """Look at one node; its children come by themselves."""
         if node.is_error or node.is_missing:
-            self._unexpected(node)
+            # quickjs-ng knows better where a sentence breaks.
+            return
+        if not node.is_named:
             return
         rule = _RULES.get(node.type)
         if rule is not None:
             rule(self, node)
-        elif node.is_named and node.type not in _ALLOWED and node.type in _OTHER_NODES:
+        elif node.type not in _ALLOWED and node.type in _OTHER_NODES:
             self.refuse_token(node, self.first_token(node))
 
-    def body(self) -> str:
-        """The code with the imports blanked out; no line moves."""
+    def body(self, *, watched: bool) -> str:
+        """The code with the imports blanked out, and its discarded calls watched; no line moves."""
         blank = bytearray(self._source)
         for start, end in self._blanks:
             for i in range(start, end):
                 if blank[i] not in b"\r\n":
                     blank[i] = 0x20
+        if watched:
+            marks = [(node.start_byte, _WATCH) for node in self._watched]
+            marks += [(node.end_byte, b")") for node in self._watched]
+            for at, mark in sorted(marks, reverse=True):
+                blank[at:at] = mark
         return blank.decode("utf-8")
+
+    def calls_in_body(self) -> tuple[MemberCall, ...]:
+        """Where the watched body calls something."""
+        return tuple(
+            MemberCall(self._moved(call.start), self._moved(call.end), call.member)
+            for call in self._calls
+        )
+
+    def _moved(self, place: tuple[int, int]) -> tuple[int, int]:
+        line, column = place
+        before = [node for node in self._watched if node.start_point[0] == line - 1]
+        count = sum(node.start_point[1] < column for node in before)
+        return line, column + count * len(_WATCH)
 
     # -- Notes --
 
@@ -219,14 +267,6 @@ class _Inspector:
         """Note a token that njs does not expect."""
         shown = self.first_token(node) if token is None else token
         self.refuse(node, f'Unexpected token "{shown}"' if shown else "Unexpected end of input")
-
-    def _unexpected(self, node: Node) -> None:
-        text = self.text(node).lstrip()
-        if node.is_missing or not text or node.end_byte >= len(self._source.rstrip()):
-            opens = node.is_missing or not text
-            self.refuse(node, "Unexpected end of input" if opens else _error_words(text))
-        else:
-            self.refuse(node, _error_words(text))
 
     # -- Rules --
 
@@ -429,15 +469,38 @@ class _Inspector:
         """No `super`."""
         self.refuse_token(node, "super")
 
-    def private(self, node: Node) -> None:
-        """No private names."""
-        self.unexpected(node, "#")
+    def sign(self, node: Node) -> None:
+        """No private names, decorators, HTML comments, `#!` lines: their first sign is refused."""
+        self.unexpected(node, self.text(node)[:1])
 
     def call(self, node: Node) -> None:
-        """Tagged templates run, but AWS does not list them."""
+        """Calls of methods; and tagged templates, which run but are not on AWS's list."""
+        self._note_member_call(node, node.child_by_field_name("function"))
         arguments = node.child_by_field_name("arguments")
         if arguments is not None and arguments.type == "template_string":
             self.note(node, "AWS does not list tagged templates", warning=True)
+
+    def new(self, node: Node) -> None:
+        """`new a.b()` is a call of a method, too."""
+        self._note_member_call(node, node.child_by_field_name("constructor"))
+
+    def _note_member_call(self, node: Node, callee: Node | None) -> None:
+        name: str | None = None
+        if callee is not None and callee.type == "member_expression":
+            member = callee.child_by_field_name("property")
+            name = self.text(member) if member is not None else None
+        elif callee is not None and callee.type == "subscript_expression":
+            index = callee.child_by_field_name("index")
+            if index is not None and index.type == "string":
+                name = self.text(index)[1:-1]
+        start, end = node.start_point, node.end_point
+        self._calls.append(MemberCall((start[0] + 1, start[1] + 1), (end[0] + 1, end[1] + 1), name))
+
+    def statement(self, node: Node) -> None:
+        """A call whose result is thrown away: a promise that fails there fails the function."""
+        expression = node.named_children[0] if node.named_children else None
+        if expression is not None and expression.type == "call_expression":
+            self._watched.append(expression)
 
     def binary(self, node: Node) -> None:
         """`??` runs, but AWS does not list it."""
@@ -450,6 +513,8 @@ class _Inspector:
         text = self.text(node)
         if text in _RESERVED and node.type == "identifier":
             self.unexpected(node, text)
+        if "\\" in text:
+            self.unexpected(node, "\\")
         if text in _BUILT_INS and node.type == "identifier" and _is_handed_on(node):
             self.keeps_globals = True
         if text in _SHARED_NAMES and not (text == "prototype" and _is_method_read(self, node)):
@@ -459,6 +524,9 @@ class _Inspector:
         """A computed member such as `x['constructor']` reaches shared objects, too."""
         if self.text(node) in _SHARED_NAMES:
             self.keeps_globals = True
+
+
+_WATCH: Final = b"$$watch("
 
 
 def _is_method_read(inspector: _Inspector, node: Node) -> bool:
@@ -498,13 +566,6 @@ def _is_expression(node: Node) -> bool:
     )
 
 
-def _error_words(text: str) -> str:
-    if text[0] in "'\"":
-        return f'Unterminated string "{text.splitlines()[0]}"'
-    token = re.match(r"[\w$]+|\?\?|=>|\.\.\.|[|&]{2}|.", text)
-    return f'Unexpected token "{token.group() if token else text[:1]}"'
-
-
 _RULES: Final[dict[str, Callable[[_Inspector, Node], None]]] = {
     "lexical_declaration": _Inspector.lexical,
     "function_declaration": _Inspector.function,
@@ -532,8 +593,13 @@ _RULES: Final[dict[str, Callable[[_Inspector, Node], None]]] = {
     "class": _Inspector.class_,
     "class_declaration": _Inspector.class_,
     "super": _Inspector.super_,
-    "private_property_identifier": _Inspector.private,
+    "private_property_identifier": _Inspector.sign,
+    "hash_bang_line": _Inspector.sign,
+    "html_comment": _Inspector.sign,
+    "decorator": _Inspector.sign,
+    "expression_statement": _Inspector.statement,
     "call_expression": _Inspector.call,
+    "new_expression": _Inspector.new,
     "binary_expression": _Inspector.binary,
     "identifier": _Inspector.name,
     "property_identifier": _Inspector.name,
@@ -541,7 +607,7 @@ _RULES: Final[dict[str, Callable[[_Inspector, Node], None]]] = {
 }
 
 # Refused by their parent's rule, or parts of what is refused already.
-_REPORTED_ELSEWHERE: Final = frozenset(
+_REPORTED_ELSEWHERE: Final = _names(
     """
     array_pattern object_pattern assignment_pattern object_assignment_pattern pair_pattern
     shorthand_property_identifier_pattern class_body class_heritage field_definition
@@ -549,7 +615,7 @@ _REPORTED_ELSEWHERE: Final = frozenset(
     import_specifier namespace_import import_attribute html_character_reference jsx_identifier
     jsx_text jsx_attribute jsx_expression jsx_namespace_name jsx_opening_element
     jsx_closing_element html_comment
-    """.split()
+    """
 )
 
 
@@ -565,36 +631,70 @@ _OTHER_NODES: Final = _Others()
 
 # --- What any engine refuses ----------------------------------------------------------------------
 
+# quickjs-ng's words, njs's words, and whether quickjs-ng looks at the token behind the culprit.
 _COMPILE_WORDS: Final = (
-    (r"invalid assignment left-hand side", "ReferenceError: Invalid left-hand side in assignment"),
-    (r"missing initializer for", "SyntaxError: missing initializer in const declaration"),
-    (r"redefinition of|redeclaration of", 'SyntaxError: "{name}" has already been declared'),
-    (r"break must be inside loop or switch", "SyntaxError: Illegal break statement"),
-    (r"continue must be inside loop", "SyntaxError: Illegal continue statement"),
+    (r"assignment left-hand side", "ReferenceError: Invalid left-hand side in assignment", False),
+    (r"missing initializer", "SyntaxError: missing initializer in const declaration", True),
+    (r"redefinition of|redeclaration", 'SyntaxError: "{name}" has already been declared', True),
+    (r"break must be inside", "SyntaxError: Illegal break statement", True),
+    (r"continue must be inside", "SyntaxError: Illegal continue statement", True),
+    (r"delete a direct reference", "SyntaxError: Delete of an unqualified identifier", True),
+    (r"Duplicate parameter name", "SyntaxError: Duplicate parameter names", False),
     (
-        r"cannot delete a direct reference",
-        "SyntaxError: Delete of an unqualified identifier",
+        r"unparenthesized unary expression",
+        "SyntaxError: Either left-hand side or entire exponentiation must be parenthesized",
+        False,
     ),
-    (r"token in expression: '(?P<name>.*)'", 'SyntaxError: Unexpected token "{name}"'),
+    (
+        r"can't appear in single-statement context",
+        "SyntaxError: Functions can only be declared at top level or inside a block",
+        False,
+    ),
+    (
+        r"invalid variable name in strict mode",
+        'SyntaxError: Identifier "{name}" is forbidden in var declaration',
+        True,
+    ),
+    (
+        r"^expecting|^[Uu]nexpected|(variable|function|identifier).* (name )?expected",
+        'SyntaxError: Unexpected token "{token}"',
+        False,
+    ),
+)
+_TOKEN: Final = re.compile(
+    r"\s*(?P<token>[\w$]+|=>|\.\.\.|\?\?=?|\?\.|[|&]{2}=?|[=!]==?|\*\*=?|['\"][^'\"]*['\"]|\S)?"
 )
 
 
-def _compile_problems(code: str, inspector: _Inspector) -> list[Problem]:
-    found = compile_error(tuple(inspector.imports), inspector.body())
-    if found is None:
-        return []
-    line, column, message = found
-    for pattern, words in _COMPILE_WORDS:
-        match = re.search(pattern, message)
-        if match is not None:
-            name = match.groupdict().get("name") or _name_at(code, line, column)
-            return [Problem(line, column, words.format(name=name))]
-    return [Problem(line, column, f"SyntaxError: {message}")]
+def _first_error(root: Node) -> Node:
+    return next(node for node in _walk(root) if node.is_error or node.is_missing)
 
 
-def _name_at(code: str, line: int, column: int) -> str:
-    lines = code.splitlines()
-    if not 1 <= line <= len(lines):
-        return ""
-    names = [match for match in re.finditer(r"[\w$]+", lines[line - 1]) if match.start() < column]
-    return names[-1].group() if names else ""
+def _compile_problem(error: CompileError, body: str) -> Problem:
+    lines = body.split("\n")
+    offset = sum(len(line) + 1 for line in lines[: error.line - 1]) + error.column - 1
+    if error.line > len(lines) and body.count("}") > body.count("{"):
+        # The factory was over before its own end: one brace too many.
+        return Problem(*_place(body, body.rfind("}")), 'SyntaxError: Unexpected token "}"')
+    for pattern, words, is_behind in _COMPILE_WORDS:
+        if not re.search(pattern, error.message):
+            continue
+        if is_behind:
+            offset = len(body[:offset].rstrip()) - 1
+        name = re.search(r"[\w$]*$", body[: offset + 1])
+        match = _TOKEN.match(body, min(offset, len(body)))
+        token = match["token"] if match is not None else None
+        if "{token}" in words and not token:
+            words = "SyntaxError: Unexpected end of input"
+        elif token is not None and token in "'\"":
+            words, token = 'SyntaxError: Unterminated string "{token}"', lines[error.line - 1]
+            token = token[error.column - 1 :]
+        line, column = _place(body, offset)
+        text = words.format(name=name.group() if name else "", token=token)
+        return Problem(line, column, text)
+    return Problem(*_place(body, offset), f"SyntaxError: {error.message}")
+
+
+def _place(body: str, offset: int) -> tuple[int, int]:
+    before = body[: max(0, min(offset, len(body.rstrip())))]
+    return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1

@@ -25,8 +25,8 @@ from emulator.values.key_values import StoreSnapshot
 from emulator.wire.cloudfront_functions import dump_event, parse_result
 
 TIME_LIMIT_MS: Final = 50.0
-"""CPU time after which a call is killed: far above the budget of 1 ms, because our engine and machine
-are not CloudFront's. Between the two a call ends well, with a compute utilization of 100."""
+"""CPU time after which a call is killed: far above the budget of 1 ms, because our engine and our
+machine are not CloudFront's. Between the two a call ends well, with a utilization of 100."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,11 @@ class CloudFrontFunctions:
         self._call_ids = itertools.count(1)
         self._code_ids = itertools.count(1)
 
+    @property
+    def worker_pids(self) -> list[int]:
+        """The processes that are up."""
+        return [worker.pid for worker in self._workers if worker.pid is not None]
+
     async def start(self) -> None:
         """Have every worker ready; else the first call starts one."""
         await asyncio.gather(*(worker.start() for worker in self._workers))
@@ -93,8 +98,9 @@ class CloudFrontFunctions:
         inspection = inspect_code(code, runtime)
         code_id = next(self._code_ids)
         imports = [[each.name, each.module] for each in inspection.imports]
+        calls = [[each.start, each.end, each.member] for each in inspection.member_calls]
         frame = encode(
-            ["load", code_id, runtime, imports, inspection.body, inspection.keeps_globals]
+            ["load", code_id, runtime, imports, inspection.body, inspection.keeps_globals, calls]
         )
         loaded = LoadedFunction(self, name, runtime, inspection, Code(code_id, frame))
         weakref.finalize(loaded, self._drop, code_id)
@@ -174,8 +180,8 @@ class LoadedFunction:
 
         Args:
             event: The event; the function is shown what it may see of it.
-            snapshot: The one version of its key value store that this invocation reads, or None when
-                the function has no store.
+            snapshot: The one version of its key value store that this invocation reads, or None
+                when the function has no store.
 
         Raises:
             EdgeFunctionError: It failed, did not end, or returned what CloudFront refuses.

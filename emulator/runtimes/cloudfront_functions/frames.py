@@ -1,7 +1,7 @@
 """What parent and worker say to each other: orjson behind four bytes of length.
 
 Parent to worker:
-    ["load", function, runtime, [[name, module], …], body, keeps_globals]
+    ["load", function, runtime, [[name, module], …], body, keeps_globals, calls]
     ["drop", function]
     ["store", arn, version, base, puts, deletes, {"id", "created_ms", "modified_ms"}]
     ["forget", arn, version]

@@ -51,7 +51,7 @@ class Call:
         code: The function.
         arguments: What follows the function in the "run" frame, up to the store.
         snapshot: The store's version that the call sees.
-        outcome: Resolves to the outcome's JSON and its CPU milliseconds; or fails with `CallFailed`.
+        outcome: Resolves to the outcome's JSON and its CPU ms, or fails with `CallFailed`.
         logs: The lines written so far.
     """
 

@@ -1,8 +1,9 @@
 """One JavaScript realm: quickjs-ng made to look like CloudFront's engine, with one function in it.
 
-The realm's own JavaScript (the folder `javascript`) runs first: it takes the host's callables away from
-the global object, adds what quickjs-ng lacks and removes what njs does not have. Its lines come after
-line 15,000, so that an error's frames tell whose code they are: a function has 10 KB, and so fewer lines.
+The realm's own JavaScript (the folder `javascript`) runs first: it takes the host's callables away
+from the global object, adds what quickjs-ng lacks and removes what njs does not have. Its lines
+come after line 15,000, so that an error's frames tell whose code they are: a function has 10 KB,
+and so fewer lines.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,14 +22,14 @@ from quickjs import Context, JSException
 
 from emulator import quotas
 from emulator.runtimes.cloudfront_functions.factory import Import, factory_head, factory_source
-from emulator.runtimes.cloudfront_functions.words import Words
+from emulator.runtimes.cloudfront_functions.words import MemberCall, Words
 
 _FRAME_LINES: Final = 15_000
 _STACK_BYTES: Final = 512 * 1024
 _PARTS: Final = Path(__file__).parent / "javascript"
 
 MEMORY_SLACK_BYTES: Final = 256 * 1024
-"""Beyond the 2 MB: quickjs-ng frees cycles only now and then, and what earlier calls left counts."""
+"""Beyond the 2 MB: quickjs-ng frees cycles only now and then, so what earlier calls left counts."""
 
 
 class StoreView(Protocol):
@@ -89,12 +90,19 @@ class Realm:
         runtime: `cloudfront-js-1.0` or `cloudfront-js-2.0`.
         imports: The modules that the code binds.
         body: The code without its import statements.
+        calls: Where the code calls something, for error messages.
     """
 
-    def __init__(self, runtime: str, imports: tuple[Import, ...], body: str) -> None:
+    def __init__(
+        self,
+        runtime: str,
+        imports: tuple[Import, ...],
+        body: str,
+        calls: Sequence[MemberCall] = (),
+    ) -> None:
         self._context = Context()
         self._context.set_max_stack_size(_STACK_BYTES)
-        self._words = Words(body)
+        self._words = Words(body, calls)
         self._head_columns = len(factory_head(imports))
         self._call = Invocation(NoStore(), lambda _line: None)
         self._add_host()

@@ -1,11 +1,13 @@
 """quickjs-ng's error messages in njs's words, as far as both speak of the same thing.
 
-Measured with njs 0.8.2 (facts/cloudfront-functions.md 5.4 has the ones that were seen on CloudFront).
+Measured with njs 0.8.2 (facts/cloudfront-functions.md 5.4 has those that were seen on CloudFront).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 _TABLE: Final = (
@@ -17,6 +19,10 @@ _TABLE: Final = (
     (r"(?P<a>\S+) is not initialized", "cannot access variable before initialization"),
     (r"invalid 'instanceof' right operand", "right argument is not callable"),
     (r"invalid 'in' operand", 'property "in" on primitive type'),
+    (r"not a constructor", "object is not a function"),
+    (r"could not delete property", "Cannot delete property of object"),
+    (r"empty array", "Reduce of empty object with no initial value"),
+    (r"invalid repeat count", ""),
     (r"cannot convert symbol to (?P<a>string|number)", "Cannot convert a Symbol value to a {a}"),
     (r"circular reference", "Nested too deep or a cyclic structure"),
     (r"invalid array length", "Invalid array length"),
@@ -27,14 +33,33 @@ _TABLE: Final = (
 _COMPILED: Final = tuple((re.compile(pattern), words) for pattern, words in _TABLE)
 
 _READ_ONLY: Final = re.compile(r"'(?P<a>.*)' is read-only")
-_CALLEE_MEMBER: Final = re.compile(r"\.\s*(?P<a>[\w$]+)|\[\s*(?P<q>['\"])(?P<b>[^'\"]*)(?P=q)\s*\]")
+
+
+@dataclass(frozen=True, slots=True)
+class MemberCall:
+    """One call in the code, such as `a.b(c)` or `new a.b(c)`.
+
+    Args:
+        start: (line, column), both from 1, columns in bytes.
+        end: Where it is over.
+        member: The method's name; None for a call of something else.
+    """
+
+    start: tuple[int, int]
+    end: tuple[int, int]
+    member: str | None
 
 
 class Words:
-    """The translator for one function's code."""
+    """The translator for one function's code.
 
-    def __init__(self, code: str) -> None:
-        self._lines = code.split("\n")
+    Args:
+        code: The function's source.
+        calls: Where it calls something.
+    """
+
+    def __init__(self, code: str, calls: Sequence[MemberCall]) -> None:
+        self._calls = calls
         self._constants = frozenset(re.findall(r"\bconst\s+([\w$]+)", code))
 
     def translate(self, message: str, line: int, column: int, *, native: bool) -> str:
@@ -62,10 +87,10 @@ class Words:
     def _not_a_function(self, line: int, column: int, *, native: bool) -> str:
         if native:
             return "callback argument is not callable"
-        text = self._lines[line - 1] if 0 < line <= len(self._lines) else ""
-        member = _CALLEE_MEMBER.match(text, max(0, column - 1))
-        if member is not None:
-            name = member["a"] if member["a"] is not None else member["b"]
-            return f'(intermediate value)["{name}"] is not a function'
+        # quickjs-ng points to what it looked at last: the innermost call around that is meant.
+        around = [call for call in self._calls if call.start <= (line, column) < call.end]
+        call = max(around, key=lambda each: each.start, default=None)
+        if call is not None and call.member is not None:
+            return f'(intermediate value)["{call.member}"] is not a function'
         # njs names the type of the value; quickjs-ng does not tell it. It is undefined most often.
         return "undefined is not a function"

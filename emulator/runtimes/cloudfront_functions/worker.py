@@ -1,10 +1,10 @@
 """The worker process: runs functions one after another until its parent goes away.
 
 Started as `python -m emulator.runtimes.cloudfront_functions.worker FD`, where FD is one end of a
-socketpair. It answers calls in order and sends each answer before it begins the next call, so that the
-parent can tell which call a hanging worker hangs in. It keeps no time limit of its own: quickjs-ng's
-would exclude the callables that crypto and the store need, and does not reach every built-in
-(facts/engines.md 1); the parent kills the process instead.
+socketpair. It answers calls in order and sends each answer before it begins the next call, so that
+the parent can tell which call a hanging worker hangs in. It keeps no time limit of its own:
+quickjs-ng's would exclude the callables that crypto and the store need, and does not reach every
+built-in (facts/engines.md 1); the parent kills the process instead.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from quickjs import Context
 from emulator.runtimes.cloudfront_functions.factory import Import
 from emulator.runtimes.cloudfront_functions.frames import Decoder, encode
 from emulator.runtimes.cloudfront_functions.realm import Invocation, NoStore, Realm
+from emulator.runtimes.cloudfront_functions.words import MemberCall
 
 _RECEIVE_BYTES: Final = 256 * 1024
 _IDLE_S: Final = 0.02
@@ -48,11 +49,12 @@ class _LoadedCode:
     imports: tuple[Import, ...]
     body: str
     keeps_globals: bool
+    calls: tuple[MemberCall, ...]
     realm: Realm | None = None
 
     def prepare(self) -> Realm:
         if self.realm is None:
-            self.realm = Realm(self.runtime, self.imports, self.body)
+            self.realm = Realm(self.runtime, self.imports, self.body, self.calls)
         return self.realm
 
 
@@ -122,9 +124,11 @@ class _Worker:
         imports: list[list[str]],
         body: str,
         keeps_globals: bool,
+        calls: list[list[Any]],
     ) -> None:
         bound = tuple(Import(name, module) for name, module in imports)
-        self._functions[function] = _LoadedCode(runtime, bound, body, keeps_globals)
+        places = tuple(MemberCall(tuple(start), tuple(end), name) for start, end, name in calls)
+        self._functions[function] = _LoadedCode(runtime, bound, body, keeps_globals, places)
 
     def _drop(self, function: int) -> None:
         self._functions.pop(function, None)

@@ -10,6 +10,10 @@ The nouns, in Lambda's own words:
 - The **pool** decides how many there are and who gets one (`pool.py`).
 - A **package** is the folder that Lambda would unpack (`package.py`); a handler finds its own
   files, what Lambda ships and what its requirements.txt names, and nothing else (`modules.py`).
+
+What a sandbox is not: a wall. A handler runs as the user who started the emulator, with that user's
+files, network and real `/tmp` (`TMPDIR` is its own), and goes on running between two invocations,
+where Lambda would freeze it.
 """
 
 from emulator.runtimes.lambda_edge.functions import (

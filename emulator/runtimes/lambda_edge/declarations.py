@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -168,4 +170,20 @@ def _prepare_node(declaration: LambdaDeclaration, package: Path, where: str) -> 
         f"--max-old-space-size={declaration.memory_mb}",
         str(SANDBOX_FOLDER / "node_runtime.js"),
     )
-    return Runnable(declaration, package, command, frozenset(), (), ())
+    warnings = []
+    here = _node_major(node)
+    if here and declaration.runtime != f"nodejs{here}.x":
+        warnings.append(
+            f"{where}: declared for {declaration.runtime}, runs on this machine's Node.js {here}."
+        )
+    return Runnable(declaration, package, command, frozenset(), (), tuple(warnings))
+
+
+@cache
+def _node_major(node: str) -> str:
+    """The major version of a Node.js; empty when it does not say."""
+    try:
+        said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return said.stdout.strip().lstrip("v").partition(".")[0]

@@ -116,6 +116,7 @@ class Environment(asyncio.Protocol):
         self._timed_out = False
         self._is_invocation = False
         self._number = 0
+        self._max_memory_kb = 0
 
     async def start(self) -> Reply:
         """Start the process and load the handler; the outcome is READY, or what went wrong.
@@ -193,6 +194,7 @@ class Environment(asyncio.Protocol):
         if outcome is Outcome.FAILED_AND_ENDED:
             # Nothing more may be handed to it while it is on its way out.
             self.kill()
+        self._max_memory_kb = max_memory_kb
         self._finish(Reply(outcome, payload, duration_ms, max_memory_kb, logs=self._take_logs()))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -216,7 +218,8 @@ class Environment(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
         self._remove_temp()
-        self._finish(Reply(outcome, status=status, logs=logs))
+        memory_kb = self._max_memory_kb
+        self._finish(Reply(outcome, max_memory_kb=memory_kb, status=status, logs=logs))
 
     def _finish(self, reply: Reply) -> None:
         if self._deadline is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import sys
@@ -44,7 +45,8 @@ from emulator.values.lambda_edge import (
     LambdaRun,
 )
 from emulator.values.messages import Body
-from emulator.wire.lambda_edge import EventShape, ExposedBody, dump_event, parse_result
+from emulator.wire.lambda_edge import EventShape, ExposedBody, dump_event
+from emulator.wire.lambda_edge_result import parse_result
 
 # CloudFront's own sentences (facts/lambda-at-edge.md 5.2).
 NOT_RUN: Final = (
@@ -80,8 +82,8 @@ class LambdaFunctionError(EdgeFunctionError):
         cold_start: bool = False,
         queued_ms: float = 0.0,
     ) -> None:
-        super().__init__(error.kind, error.sentence, error.detail)
-        self.logs, self.duration_ms, self.billed_ms = logs, duration_ms, billed_ms
+        super().__init__(error.kind, error.sentence, error.detail, logs=logs)
+        self.duration_ms, self.billed_ms = duration_ms, billed_ms
         self.cold_start, self.queued_ms = cold_start, queued_ms
 
 
@@ -92,8 +94,12 @@ class LambdaFunctions:
         clock: For durations and dates.
         endpoint_url: The AWS endpoint that a function in this Region is told of; None for none.
         max_environments: How many environments may be at work at once on this machine; further
-            invocations wait in order, which AWS's would not (`LambdaRun.queued_ms`).
-        max_kept: How many environments may be alive in all, idle ones included.
+            invocations wait in order, which AWS's would not (`LambdaRun.queued_ms`). So many
+            runs of 100 ms each are done in a second, times ten.
+        max_kept: How many environments may be alive in all, idle ones included; each holds some
+            20 MB of its own when it has a boto3 client.
+        max_starting: How many may be starting at once; a start is pure CPU. The machine's cores
+            when not given.
         concurrency_per_region: AWS's quota of concurrent executions; beyond it, throttled.
         switches: The open questions.
         log: Gets every log line, also those of runs that fail.
@@ -105,8 +111,9 @@ class LambdaFunctions:
         clock: Clock,
         *,
         endpoint_url: Callable[[str], str] | None,
-        max_environments: int = 4,
+        max_environments: int = 16,
         max_kept: int = 32,
+        max_starting: int | None = None,
         concurrency_per_region: int = quotas.LAMBDA_CONCURRENCY_PER_REGION,
         switches: LambdaEdgeSwitches | None = None,
         log: Callable[[LambdaLogLine], None] | None = None,
@@ -120,7 +127,9 @@ class LambdaFunctions:
         self._temp: Path | None = None
         self._spawners: dict[tuple[str, ...], Spawner] = {}
         self._environments = 0
-        self.pool = EnvironmentPool(max_environments, max_kept, clock.now_ms)
+        self.pool = EnvironmentPool(
+            max_environments, max_kept, max_starting or os.cpu_count() or 1, clock.now_ms
+        )
 
     @property
     def occupancy(self) -> Occupancy:

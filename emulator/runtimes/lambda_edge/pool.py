@@ -1,9 +1,11 @@
 """How many environments there are, and who gets one.
 
-AWS starts as many as are asked for, up to 1,000 at work in a Region. This machine cannot, so two
-numbers bound it: how many may be at work at once (the others wait in order, and the wait is
-counted) and how many are kept in all (beyond it, the one that has been idle longest is ended). An
-idle environment costs memory only; each function has its own in each Region.
+AWS starts one for each invocation that finds none idle, up to 1,000 at work in a Region. This
+machine cannot, so three numbers bound it: how many are started at once (a start is pure CPU), how
+many are at work at once, and how many are kept in all (beyond it, the one that has been idle
+longest ends). Whoever finds no place waits, in order, for whichever comes first: an idle
+environment of the same function in the same Region, or the permission to start one. The wait is
+counted and reported. An idle environment costs memory only.
 """
 
 from __future__ import annotations
@@ -12,8 +14,12 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Final
 
 from emulator.runtimes.lambda_edge.environment import Environment, Outcome, Reply
+from emulator.runtimes.lambda_edge.processes import SandboxStartError
+
+_CLOSED: Final = "the emulator is stopping"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +67,37 @@ class Taken:
         return self.init_ms > 0
 
 
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    """One invocation that wants an environment: it gets an idle one, or None to start its own."""
+
+    key: Hashable
+    turn: asyncio.Future[Environment | None]
+
+
 class EnvironmentPool:
     """All environments of one emulator.
 
     Args:
         at_work_max: How many may be at work at once.
         kept_max: How many may be alive in all; at least `at_work_max`.
+        starting_max: How many may be starting at once.
         now_ms: The clock.
     """
 
-    def __init__(self, at_work_max: int, kept_max: int, now_ms: Callable[[], float]) -> None:
-        self._places = asyncio.Semaphore(at_work_max)
+    def __init__(
+        self, at_work_max: int, kept_max: int, starting_max: int, now_ms: Callable[[], float]
+    ) -> None:
+        self._at_work_max, self._starting_max = at_work_max, starting_max
         self._kept_max, self._now_ms = max(at_work_max, kept_max), now_ms
         # Each key's idle ones, newest last; the keys' own order is that of their last use.
         self._idle: OrderedDict[Hashable, list[Environment]] = OrderedDict()
         self._alive: set[Environment] = set()
-        self._at_work = self._waiting = self._started = self._queued = 0
-        self._queued_ms = 0.0
+        self._waiters: list[_Waiter] = []
         self._retired: set[Hashable] = set()
+        self._at_work = self._starting = self._started = self._queued = 0
+        self._queued_ms = 0.0
+        self._closed = False
 
     @property
     def occupancy(self) -> Occupancy:
@@ -86,7 +105,7 @@ class EnvironmentPool:
         return Occupancy(
             self._at_work,
             sum(one.alive for idle in self._idle.values() for one in idle),
-            self._waiting,
+            len(self._waiters),
             self._started,
             self._queued,
             self._queued_ms,
@@ -95,7 +114,7 @@ class EnvironmentPool:
     async def take(
         self, key: Hashable, make: Callable[[Callable[[Environment], None]], Environment]
     ) -> Taken:
-        """An environment for one invocation, as soon as there is a place for it.
+        """An environment for one invocation, as soon as there is one.
 
         Args:
             key: The function in its Region.
@@ -104,26 +123,22 @@ class EnvironmentPool:
         Raises:
             SandboxStartError: The operating system refused to start one.
         """
-        queued_ms = await self._wait_for_place()
-        environment = self._idle_one(key)
+        queued_ms = 0.0
+        if self._closed:
+            raise SandboxStartError(_CLOSED)
+        if not self._may_work():
+            environment, queued_ms = await self._wait(key)
+        else:
+            environment = self._idle_one(key)
+            if environment is not None:
+                self._at_work += 1
+            elif self._may_start():
+                self._reserve_start()
+            else:
+                environment, queued_ms = await self._wait(key)
         if environment is not None:
             return Taken(environment, queued_ms)
-        started_ms = self._now_ms()
-        environment = make(self._give_back)
-        environment.key = key
-        self._make_room()
-        self._alive.add(environment)
-        self._started += 1
-        try:
-            reply = await environment.start()
-        except BaseException:
-            self._drop(environment)
-            raise
-        init_ms = max(self._now_ms() - started_ms, 0.001)
-        if reply.outcome is Outcome.READY:
-            return Taken(environment, queued_ms, init_ms, init_logs=reply.logs)
-        self._drop(environment)
-        return Taken(environment, queued_ms, init_ms, failure=reply)
+        return await self._start(key, make, queued_ms)
 
     def retire(self, is_retired: Callable[[Hashable], bool]) -> None:
         """End the environments of these keys: idle ones now, others after their invocation."""
@@ -136,7 +151,12 @@ class EnvironmentPool:
                     self._end(environment)
 
     async def close(self) -> None:
-        """End every environment."""
+        """End every environment; whoever waits for one, or comes later, is refused."""
+        self._closed = True
+        for waiter in self._waiters:
+            if not waiter.turn.done():
+                waiter.turn.set_exception(SandboxStartError(_CLOSED))
+        self._waiters.clear()
         alive = list(self._alive)
         for environment in alive:
             self._end(environment)
@@ -144,23 +164,100 @@ class EnvironmentPool:
         for environment in alive:
             await environment.gone()
 
-    async def _wait_for_place(self) -> float:
-        queued_ms = 0.0
-        if self._places.locked():
-            self._waiting += 1
-            self._queued += 1
-            since_ms = self._now_ms()
-            try:
-                await self._places.acquire()
-            finally:
-                self._waiting -= 1
-                queued_ms = self._now_ms() - since_ms
-                self._queued_ms += queued_ms
-        else:
-            await self._places.acquire()
-        self._at_work += 1
-        return queued_ms
+    # --- Waiting ---------------------------------------------------------------------------------
+    async def _wait(self, key: Hashable) -> tuple[Environment | None, float]:
+        waiter = _Waiter(key, asyncio.get_running_loop().create_future())
+        self._waiters.append(waiter)
+        self._queued += 1
+        since_ms = self._now_ms()
+        try:
+            environment = await waiter.turn
+        except asyncio.CancelledError:
+            self._give_up(waiter)
+            raise
+        queued_ms = self._now_ms() - since_ms
+        self._queued_ms += queued_ms
+        return environment, queued_ms
 
+    def _give_up(self, waiter: _Waiter) -> None:
+        """A waiter has left; what it was just given goes to the next."""
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
+        elif not waiter.turn.cancelled() and waiter.turn.exception() is None:
+            environment = waiter.turn.result()
+            if environment is not None:
+                self._give_back(environment)
+            else:
+                self._starting -= 1
+                self._at_work -= 1
+                self._serve_waiters()
+
+    def _serve_waiters(self) -> None:
+        """Give every waiter its turn that can have one now, in order."""
+        index = 0
+        while index < len(self._waiters) and self._may_work():
+            waiter = self._waiters[index]
+            environment = self._idle_one(waiter.key)
+            if environment is None and not self._may_start():
+                index += 1
+                continue
+            del self._waiters[index]
+            if waiter.turn.done():
+                if environment is not None:
+                    self._keep(environment)
+                continue
+            if environment is None:
+                self._reserve_start()
+            else:
+                self._at_work += 1
+            waiter.turn.set_result(environment)
+
+    def _may_work(self) -> bool:
+        return self._at_work < self._at_work_max
+
+    def _may_start(self) -> bool:
+        return self._starting < self._starting_max
+
+    def _reserve_start(self) -> None:
+        self._starting += 1
+        self._at_work += 1
+
+    # --- Starting --------------------------------------------------------------------------------
+    async def _start(
+        self,
+        key: Hashable,
+        make: Callable[[Callable[[Environment], None]], Environment],
+        queued_ms: float,
+    ) -> Taken:
+        started_ms = self._now_ms()
+        environment = make(self._give_back)
+        environment.key = key
+        self._make_room()
+        self._alive.add(environment)
+        self._started += 1
+        try:
+            reply = await environment.start()
+        except BaseException:
+            self._starting -= 1
+            self._drop(environment)
+            raise
+        init_ms = max(self._now_ms() - started_ms, 0.001)
+        self._starting -= 1
+        if reply.outcome is Outcome.READY:
+            self._serve_waiters()
+            return Taken(environment, queued_ms, init_ms, init_logs=reply.logs)
+        self._drop(environment)
+        return Taken(environment, queued_ms, init_ms, failure=reply)
+
+    def _make_room(self) -> None:
+        while len(self._alive) >= self._kept_max and self._idle:
+            key, idle = next(iter(self._idle.items()))
+            if idle:
+                self._end(idle.pop(0))
+            if not idle:
+                del self._idle[key]
+
+    # --- Giving back -----------------------------------------------------------------------------
     def _idle_one(self, key: Hashable) -> Environment | None:
         idle = self._idle.get(key, [])
         while idle:
@@ -171,32 +268,24 @@ class EnvironmentPool:
         self._idle.pop(key, None)
         return None
 
-    def _make_room(self) -> None:
-        while len(self._alive) >= self._kept_max and self._idle:
-            key, idle = next(iter(self._idle.items()))
-            if idle:
-                self._end(idle.pop(0))
-            if not idle:
-                del self._idle[key]
-
     def _give_back(self, environment: Environment) -> None:
         """An invocation has ended."""
-        key = environment.key
-        if not environment.alive or key in self._retired:
+        if not environment.alive or environment.key in self._retired:
             self._drop(environment)
             return
-        self._idle.setdefault(key, []).append(environment)
-        self._idle.move_to_end(key)
-        self._free_place()
+        self._at_work -= 1
+        self._keep(environment)
+        self._serve_waiters()
+
+    def _keep(self, environment: Environment) -> None:
+        self._idle.setdefault(environment.key, []).append(environment)
+        self._idle.move_to_end(environment.key)
 
     def _drop(self, environment: Environment) -> None:
         self._end(environment)
-        self._free_place()
+        self._at_work -= 1
+        self._serve_waiters()
 
     def _end(self, environment: Environment) -> None:
         environment.kill()
         self._alive.discard(environment)
-
-    def _free_place(self) -> None:
-        self._at_work -= 1
-        self._places.release()

@@ -98,9 +98,12 @@ class ForkServerSpawner:
         self._control: socket.socket | None = None
         self._ready: asyncio.Future[None] | None = None
         self._ended: dict[int, asyncio.Future[int]] = {}
+        self._closed = False
 
     async def start(self) -> None:
         """Start the server, unless it runs already."""
+        if self._closed:
+            raise SandboxStartError("the sandboxes have been closed")
         if self._ready is None:
             self._launch()
         assert self._ready is not None
@@ -209,6 +212,7 @@ class ForkServerSpawner:
 
     async def close(self) -> None:
         """Let the server end every sandbox and itself."""
+        self._closed = True
         server, self._server = self._server, None
         if self._control is not None:
             self._lost()
@@ -222,12 +226,15 @@ class FreshSpawner:
     def __init__(self) -> None:
         self._running: dict[subprocess.Popen[bytes], asyncio.Future[int]] = {}
         self._poll: asyncio.TimerHandle | None = None
+        self._closed = False
 
     async def start(self) -> None:
         """Nothing to get ready."""
 
     async def spawn(self, command: Sequence[str], environment: dict[str, str]) -> SandboxProcess:
         """Start one sandbox."""
+        if self._closed:
+            raise SandboxStartError("the sandboxes have been closed")
         ends = _Ends()
         runtime = [sys.executable, "-I", str(SANDBOX_FOLDER / "python_runtime.py")]
         try:
@@ -270,6 +277,7 @@ class FreshSpawner:
 
     async def close(self) -> None:
         """End every sandbox that is left."""
+        self._closed = True
         left = list(self._running.values())
         for process in self._running:
             _kill_group(process)

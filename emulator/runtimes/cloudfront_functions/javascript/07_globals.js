@@ -9,18 +9,98 @@ function consoleLog(message) {
 
 const NativeJSONParse = JSON.parse;
 
-// njs counts the position of a JSON error; quickjs-ng writes it into its own sentence.
+// On failure the text is read once more, for njs's message and position.
 function parseJSON(text, reviver) {
     const given = String(text);
     try {
         return reviver === undefined ? NativeJSONParse(given) : NativeJSONParse(given, reviver);
     } catch (error) {
-        const at = error instanceof NativeSyntaxError ? / position (\d+)/.exec(error.message) : null;
-        if (at === null && !(error instanceof NativeSyntaxError)) throw error;
-        const position = at === null ? given.length : Number(at[1]);
-        const what = position >= given.length ? 'Unexpected end of input' : 'Unexpected token';
-        throw failure(NativeSyntaxError, `${what} at position ${position}`);
+        if (!(error instanceof NativeSyntaxError)) throw error;
+        throw failure(NativeSyntaxError, jsonProblem(given));
     }
+}
+
+function jsonProblem(text) {
+    const blank = /[ \t\n\r]*/y;
+    const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+    const word = /true|false|null/y;
+    let at = 0;
+    const stop = (message, position) => {
+        const ended = message === 'Unexpected token' && position >= text.length;
+        return `${ended ? 'Unexpected end of input' : message} at position ${position}`;
+    };
+    const take = (pattern) => {
+        pattern.lastIndex = at;
+        const found = pattern.exec(text);
+        if (found === null) return false;
+        at += found[0].length;
+        return true;
+    };
+    const skipped = () => {
+        take(blank);
+        return text[at];
+    };
+    const string = () => {
+        for (at++; at < text.length; at++) {
+            if (text[at] === '"') {
+                at++;
+                return null;
+            }
+            if (text[at] < ' ') return stop('Forbidden source char', at);
+            if (text[at] !== '\\') continue;
+            at++;
+            if (text[at] === 'u') {
+                for (let end = at + 4; at < end;) {
+                    at++;
+                    if (!/[0-9a-fA-F]/.test(text[at] || ' ')) {
+                        return stop('Invalid Unicode escape sequence', at);
+                    }
+                }
+            } else if (!/["\\/bfnrt]/.test(text[at] || ' ')) {
+                return stop('Unknown escape char', at);
+            }
+        }
+        return stop('Unexpected token', at);
+    };
+    const members = (close, member) => {
+        at++;
+        if (skipped() === close) {
+            at++;
+            return null;
+        }
+        for (;;) {
+            const problem = member();
+            if (problem !== null) return problem;
+            const next = skipped();
+            if (next === close) {
+                at++;
+                return null;
+            }
+            if (next !== ',') return stop('Unexpected token', at);
+            const comma = at++;
+            if (skipped() === close) return stop('Trailing comma', comma);
+        }
+    };
+    const pair = () => {
+        if (skipped() !== '"') return stop('Unexpected token', at);
+        const problem = string();
+        if (problem !== null) return problem;
+        if (skipped() !== ':') return stop('Unexpected token', at);
+        at++;
+        return value();
+    };
+    const value = () => {
+        const first = skipped();
+        if (first === '{') return members('}', pair);
+        if (first === '[') return members(']', value);
+        if (first === '"') return string();
+        if (first === '-' && !/\d/.test(text[at + 1] || ' ')) return stop('Unexpected number', at);
+        return take(number) || take(word) ? null : stop('Unexpected token', at);
+    };
+    const problem = value();
+    if (problem !== null) return problem;
+    skipped();
+    return stop('Unexpected token', at);
 }
 
 function base64Decoded(text) {

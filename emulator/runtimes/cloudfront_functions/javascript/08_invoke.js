@@ -31,6 +31,19 @@ function settle(make, value) {
     }
 }
 
+// njs fails an invocation for a promise that was rejected and that nobody looked at. The engine does
+// not tell of those; but a call whose result is thrown away cannot be looked at by anyone.
+let watching = false;
+let unhandled = null;
+
+function watch(value) {
+    if (value instanceof Promise) {
+        watching = true;
+        then.call(value, undefined, (error) => { unhandled = unhandled || { error }; });
+    }
+    return value;
+}
+
 function eventOf(json, rawQueryString) {
     const event = NativeJSONParse(json);
     if (!RUNTIME_1 && event.request) {
@@ -45,6 +58,8 @@ function eventOf(json, rawQueryString) {
 function invoke(factory, eventJson, rawQueryString, edgeLocation, nowMs, seed) {
     effects = {};
     settled = null;
+    watching = false;
+    unhandled = null;
     invocationMs = nowMs;
     randomState = seed | 0;
     try {
@@ -53,7 +68,8 @@ function invoke(factory, eventJson, rawQueryString, edgeLocation, nowMs, seed) {
             eventType: event.context && event.context.eventType,
             edgeLocation: NativeJSONParse(edgeLocation),
         };
-        const handler = factory(cloudfrontModule, modules.crypto, modules.querystring, modules.buffer);
+        const handler = factory(cloudfrontModule, modules.crypto, modules.querystring,
+            modules.buffer, watch);
         if (typeof handler !== 'function') {
             throw failure(ReferenceError, '"handler" is not defined');
         }
@@ -62,14 +78,17 @@ function invoke(factory, eventJson, rawQueryString, edgeLocation, nowMs, seed) {
             then.call(result, (value) => settle(finished, value), (error) => settle(failed, error));
             return '';
         }
-        return finished(result);
+        settled = finished(result);
+        return watching ? '' : settled;
     } catch (error) {
         return failed(error);
     }
 }
 
 function outcome() {
-    return settled;
+    if (unhandled === null) return settled;
+    const reason = textOf(unhandled.error);
+    return failed(failure(NativeError, `unhandled promise rejection: ${reason}`));
 }
 
 const then = Promise.prototype.then;

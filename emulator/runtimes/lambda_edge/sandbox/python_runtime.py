@@ -108,6 +108,9 @@ def _refuse(value: object) -> object:
     raise _Unusual
 
 
+_ENCODERS = {flag: json.JSONEncoder(ensure_ascii=flag, default=_default) for flag in (True, False)}
+
+
 def encode(value: object, *, ensure_ascii: bool) -> bytes:
     """Encode a result as awslambdaric does: simplejson, with Decimal as a plain number.
 
@@ -119,7 +122,7 @@ def encode(value: object, *, ensure_ascii: bool) -> bytes:
     try:
         # Tells namedtuples apart, which simplejson writes as objects and `json` as arrays.
         _orjson.dumps(value, default=_refuse, option=_orjson.OPT_PASSTHROUGH_SUBCLASS)
-        text = json.dumps(value, ensure_ascii=ensure_ascii, default=_default)
+        text = _ENCODERS[ensure_ascii].encode(value)
     except (_Unusual, TypeError):
         text = "".join(_slow(value, ensure_ascii, set()))
     return text.encode()
