@@ -112,10 +112,11 @@ class OriginError(LocalpopError):
     Args:
         failure: What failed.
         detail: The address and the operating system's words.
+        connecting: Whether it failed before there was a connection.
     """
 
-    def __init__(self, failure: OriginFailure, detail: str) -> None:
-        self.failure, self.detail = failure, detail
+    def __init__(self, failure: OriginFailure, detail: str, *, connecting: bool = False) -> None:
+        self.failure, self.detail, self.connecting = failure, detail, connecting
         super().__init__(f"{failure}: {detail}")
 
 

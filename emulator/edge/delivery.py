@@ -4,32 +4,54 @@ from __future__ import annotations
 
 import random
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from emulator.clock import Clock
-from emulator.edge.fetching import Fetcher
 from emulator.edge.journey import Journey
 from emulator.edge.locations import EdgeServer, edge_servers, new_request_id, new_trace_id
+from emulator.edge.objects import Answer, Objects
 from emulator.edge.passage import Passage, World
 from emulator.edge.site import Site
-from emulator.errors import ConfigError, EdgeFunctionError, NotEmulated, OriginError
+from emulator.errors import (
+    ConfigError,
+    EdgeFunctionError,
+    FailureKind,
+    LocalpopError,
+    NotEmulated,
+    OriginError,
+)
 from emulator.network.latency import LatencyModel
 from emulator.network.places import parse_place
+from emulator.rules.cloudfront_headers import (
+    ViewerFacts,
+    visible_at,
+    wanted_headers,
+    with_cloudfront_headers,
+)
+from emulator.rules.custom_errors import ErrorSource, error_page_for, replaced
 from emulator.rules.error_pages import (
     BAD_REQUEST,
     error_page,
     function_error_page,
     origin_error_page,
 )
+from emulator.rules.geo_restriction import geo_refusal
+from emulator.rules.invalidation import invalidation_paths
 from emulator.rules.path_pattern import select_behavior
+from emulator.rules.response_headers_policy import apply_policy
+from emulator.rules.signed_urls import refusal as signature_refusal
+from emulator.rules.signed_urls import refusal_page, without_signing_parameters
 from emulator.rules.viewer_request import behavior_refusal
 from emulator.rules.viewer_response import EdgeIdentity, for_viewer, generated_at_edge
+from emulator.rules.viewer_response_event import runs_viewer_response
 from emulator.values.functions import EventType, FunctionKind
 from emulator.values.headers import Headers
-from emulator.values.messages import Body, Request, Response
+from emulator.values.messages import Body, Request, Response, close_body
 from emulator.values.places import ViewerPlace
 from emulator.values.trace import Trace
+from emulator.values.viewers import ViewerLocation
 
 PLACE_HEADER: Final = "x-localpop-viewer"
 TRACE_HEADER: Final = "X-Localpop-Trace"
@@ -77,7 +99,8 @@ class Delivery:
         reason: The status description; empty for the usual one.
         headers: Complete but for `Connection` and framing.
         body: Whole or streamed; pieces come when they are due.
-        journey: Close it with `finished` when the last byte has left.
+        journey: Close it with `finished` when the last byte has left; its `closes` says that the
+            connection ends with this answer.
     """
 
     status: int
@@ -109,7 +132,7 @@ class Edge:
     world: World
     settings: EdgeSettings
     site: Site = field(default_factory=Site)
-    _fetcher: Fetcher = field(default_factory=Fetcher)
+    _objects: Objects = field(default_factory=Objects)
     _journeys: OrderedDict[str, Journey] = field(default_factory=OrderedDict)
     _chance: random.Random = field(init=False)
     # Ids must differ from one start to the next: logs and traces are told apart by them.
@@ -155,43 +178,46 @@ class Edge:
             journey.failure = f"no distribution answers to Host {request.headers.get('host')!r}"
             return self._own(error_page(403, BAD_REQUEST, journey.request_id), "Error", journey)
         behavior = select_behavior(distribution, request.uri)
-        refused = behavior_refusal(behavior, request, journey.request_id)
+        passage = Passage(self.world, site, distribution, behavior, server, journey)
+        refused = self._refusal(request, passage)
         if refused is not None:
             x_cache = "Redirect" if refused.status < 400 else "Error"
-            return self._own(refused, x_cache, journey)
-        passage = Passage(self.world, site, distribution, behavior, server, journey)
+            return self._with_policy(self._own(refused, x_cache, journey), request, passage)
         try:
-            return await self._answer(request, passage)
-        except EdgeFunctionError as error:
-            journey.failure = error.detail
-            page = function_error_page(error, journey.request_id)
-            return self._own(page, error.kind, journey)
-        except OriginError as error:
-            journey.failure = str(error)
-            return self._own(origin_error_page(error, journey.request_id), "Error", journey)
-        except NotEmulated as error:
-            # Ours, not CloudFront's: said aloud, in words that CloudFront never uses.
-            journey.failure = str(error)
-            headers = Headers([("Content-Type", "text/plain; charset=utf-8")])
-            said = Response(501, headers=headers, body=f"localpop: {error}\n".encode())
-            return self._own(said, "Error", journey)
+            return await self._answer(without_signing_parameters(request), passage)
+        except (EdgeFunctionError, OriginError, NotEmulated) as error:
+            return self._with_policy(self._failure_page(error, journey), request, passage)
 
     async def _answer(self, request: Request, passage: Passage) -> Response:
-        """The story of one request between its behavior and its answer."""
-        outcome = await passage.run(EventType.VIEWER_REQUEST, request)
-        if isinstance(outcome.result, Response):
+        """The story of one request between its behavior and its answer.
+
+        Raises:
+            EdgeFunctionError: A function failed.
+            OriginError: The object is in no cache, and no origin answered.
+        """
+        outcome = await self._viewer_request(request, passage)
+        if isinstance(outcome, Response):
             # Its answer is final: no cache, no origin, no viewer-response function.
             kind = _kind_at(passage, EventType.VIEWER_REQUEST)
-            return self._own(outcome.result, _GENERATED[kind], passage.journey)
-        return await self._fetch(outcome.result, passage)
-
-    async def _fetch(self, request: Request, passage: Passage) -> Response:
-        """Get the answer from the origin; its body is passed on as it arrives."""
+            own = self._own(outcome, _GENERATED[kind], passage.journey)
+            return self._with_policy(own, request, passage)
+        answer = await self._object(outcome, passage)
+        page = await self._custom_error_page(outcome, answer, passage)
+        answer = page or answer
         journey = passage.journey
-        fetched = await self._fetcher.fetch(request, passage, journey.place.pop.code)
-        journey.status = fetched.response.status
-        journey.x_cache = "Error" if fetched.response.status >= 400 else "Miss"
-        return fetched.response
+        response = answer.response
+        if answer.origin_status == 0:
+            response = generated_at_edge(response, self.clock.epoch_ms())
+        response = self._with_policy(response, request, passage)
+        if runs_viewer_response(
+            answer.origin_status,
+            response.status,
+            has_error_page=page is not None,
+            switches=self.world.switches,
+        ):
+            response = await self._viewer_response(outcome, response, passage)
+        journey.status, journey.x_cache = response.status, answer.result
+        return response
 
     async def _leave(self, response: Response, server: EdgeServer, journey: Journey) -> Delivery:
         """Put CloudFront's own headers on, and wait for the deadline."""
@@ -204,6 +230,121 @@ class Edge:
         return Delivery(response.status, response.reason, headers, response.body, journey)
 
     # --- its parts --------------------------------------------------------------------------
+
+    def _refusal(self, request: Request, passage: Passage) -> Response | None:
+        """What is answered before anything runs: geography, the behavior's rules, signatures."""
+        journey = passage.journey
+        country = journey.place.pop.country
+        blocked = geo_refusal(passage.distribution, country, journey.request_id)
+        if blocked is not None:
+            return blocked
+        refused = behavior_refusal(passage.behavior, request, journey.request_id)
+        if refused is not None:
+            return refused
+        now_s = self.clock.epoch_ms() / 1_000
+        unsigned = signature_refusal(passage.distribution, passage.behavior, request, now_s)
+        return None if unsigned is None else refusal_page(unsigned)
+
+    async def _viewer_request(self, request: Request, passage: Passage) -> Request | Response:
+        """The viewer-request function, and CloudFront's own headers before or after it.
+
+        A CloudFront Function sees the CloudFront-… headers that a policy asks for; a Lambda@Edge
+        function sees what the viewer sent, and they are added behind it.
+        """
+        association = passage.function_at(EventType.VIEWER_REQUEST)
+        wanted = wanted_headers(passage.behavior)
+        facts = self._facts(request, passage)
+        if association is None:
+            return with_cloudfront_headers(request, wanted, facts)
+        if visible_at(association.kind, EventType.VIEWER_REQUEST):
+            request = with_cloudfront_headers(request, wanted, facts)
+            return (await passage.run(EventType.VIEWER_REQUEST, request)).result
+        result = (await passage.run(EventType.VIEWER_REQUEST, request)).result
+        if isinstance(result, Response):
+            return result
+        return with_cloudfront_headers(result, wanted, facts)
+
+    def _facts(self, request: Request, passage: Passage) -> ViewerFacts:
+        pop = passage.journey.place.pop
+        location = ViewerLocation(
+            country=pop.country, city=pop.city, latitude=pop.latitude, longitude=pop.longitude
+        )
+        return ViewerFacts(request, location)
+
+    async def _object(self, request: Request, passage: Passage) -> Answer:
+        """The object, or CloudFront's own page in its place when the origin failed."""
+        try:
+            return await self._objects.get(request, passage)
+        except (OriginError, EdgeFunctionError) as error:
+            journey = passage.journey
+            if not self._may_have_page(error, passage):
+                raise
+            page = self._failure_page(error, journey)
+            # As if the origin had said so: a custom error page may stand in for it.
+            return Answer(page, journey.x_cache, page.status)
+
+    def _may_have_page(self, error: LocalpopError, passage: Passage) -> bool:
+        if not passage.distribution.custom_errors:
+            return False
+        if isinstance(error, EdgeFunctionError):
+            switches = self.world.switches
+            return switches.custom_error_pages and error.kind is not FailureKind.LAMBDA_LIMIT
+        return True
+
+    async def _custom_error_page(
+        self, request: Request, answer: Answer, passage: Passage
+    ) -> Answer | None:
+        """The page that the distribution shows in place of an error, if it has one."""
+        error = answer.response
+        if error.status < 400:
+            return None
+        instead = error_page_for(passage.distribution, error.status, ErrorSource.ORIGIN)
+        if instead is None:
+            return None
+        await close_body(error.body)
+        uri, _, querystring = instead.path.partition("?")
+        asked = replace(request, method="GET", uri=uri, querystring=querystring, body=b"")
+        behavior = select_behavior(passage.distribution, uri)
+        page = await self._objects.get(asked, passage.through(behavior))
+        passage.journey.closes = instead.connection == "close"
+        return replace(page, response=replaced(page.response, instead), result="Error")
+
+    async def _viewer_response(
+        self, request: Request, response: Response, passage: Passage
+    ) -> Response:
+        """The viewer-response function; a body that it set takes the place of the old one."""
+        if passage.function_at(EventType.VIEWER_RESPONSE) is None:
+            return response
+        try:
+            outcome = await passage.run(EventType.VIEWER_RESPONSE, request, response)
+        except EdgeFunctionError:
+            await close_body(response.body)
+            raise
+        assert isinstance(outcome.result, Response)
+        if outcome.result.body is not response.body:
+            await close_body(response.body)
+        return outcome.result
+
+    def _with_policy(self, response: Response, request: Request, passage: Passage) -> Response:
+        """The response headers policy applies to everything that a behavior answers."""
+        policy = passage.behavior.response_headers_policy
+        if policy is None:
+            return response
+        return apply_policy(policy, request, response, self.clock.epoch_ms())
+
+    def _failure_page(self, error: LocalpopError, journey: Journey) -> Response:
+        """What the viewer sees of a failure; its cause goes into the Trace."""
+        if isinstance(error, EdgeFunctionError):
+            journey.failure = error.detail
+            page = function_error_page(error, journey.request_id)
+            return self._own(page, error.kind, journey)
+        journey.failure = str(error)
+        if isinstance(error, OriginError):
+            return self._own(origin_error_page(error, journey.request_id), "Error", journey)
+        # Ours, not CloudFront's: said aloud, in words that CloudFront never uses.
+        headers = Headers([("Content-Type", "text/plain; charset=utf-8")])
+        said = Response(501, headers=headers, body=f"localpop: {error}\n".encode())
+        return self._own(said, "Error", journey)
 
     def _place_of(self, request: Request) -> tuple[Request, ViewerPlace]:
         """The viewer's place, and the request without the header that told it."""
@@ -242,6 +383,21 @@ class Edge:
         body = f"X-Localpop-Viewer: {error}\n".encode()
         headers = Headers([("Content-Type", "text/plain; charset=utf-8")])
         return Delivery(400, "", headers, body, journey)
+
+    # --- its caches -------------------------------------------------------------------------
+
+    def invalidate(self, distribution_id: str, paths: Iterable[str]) -> int:
+        """Remove objects of one distribution from every cache; returns how many there were."""
+        covered = invalidation_paths(paths)
+        return sum(
+            self._objects.invalidate(covered, distribution.domain_name)
+            for distribution in self.site.distributions
+            if distribution.id == distribution_id
+        )
+
+    async def close(self) -> None:
+        """End what goes on in the background."""
+        await self._objects.close()
 
     # --- what it remembers ------------------------------------------------------------------
 

@@ -7,6 +7,8 @@ and "CloudFront events that can trigger a Lambda@Edge function", both read 2026-
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +18,7 @@ from emulator.edge.passage import Passage
 from emulator.edge.site import OriginTarget
 from emulator.errors import OriginError, OriginFailure
 from emulator.network.origins import OriginBody, OriginResponse
+from emulator.rules.failover import fails_over_on_failure, fails_over_on_status, response_tries
 from emulator.rules.origin_request import origin_request
 from emulator.rules.viewer_response import from_origin
 from emulator.values.distribution import Origin
@@ -78,8 +81,26 @@ class Fetcher:
             OriginError: No origin answered.
             EdgeFunctionError: An origin function failed.
         """
-        origin = passage.distribution.origins[passage.behavior.target_origin_id]
-        return await self._ask(request, passage, origin, source, conditions)
+        distribution, behavior = passage.distribution, passage.behavior
+        group = distribution.origin_groups.get(behavior.target_origin_id)
+        if group is None:
+            origin = distribution.origins[behavior.target_origin_id]
+            return await self._ask(request, passage, origin, source, conditions)
+        try:
+            primary = distribution.origins[group.primary]
+            fetched = await self._ask(request, passage, primary, source, conditions)
+            failing = fails_over_on_status(group, behavior, request.method, fetched.origin_status)
+            if not failing:
+                return fetched
+            await close_body(fetched.response.body)
+        except OriginError as error:
+            if not fails_over_on_failure(
+                group, behavior, request.method, error.failure, connecting=error.connecting
+            ):
+                raise
+        # The secondary gets the same request, and origin-request runs for it once more.
+        secondary = distribution.origins[group.secondary]
+        return await self._ask(request, passage, secondary, source, conditions)
 
     async def _ask(
         self,
@@ -108,7 +129,9 @@ class Fetcher:
         response = from_origin(answered.response, passage.behavior, passage.world.clock.epoch_ms())
         if isinstance(response.body, OriginBody):
             shift_ms = max(0.0, journey.deadline_ms - answered.first_byte_ms)
-            body = PacedBody(response.body, shift_ms, journey, passage.world.clock)
+            cap_s = origin.response_completion_timeout_s
+            ends_ms = None if cap_s is None else answered.sent_ms + cap_s * 1_000
+            body = PacedBody(response.body, shift_ms, journey, passage.world.clock, ends_ms)
             response = replace(response, body=body)
         status = response.status
         if passage.function_at(EventType.ORIGIN_RESPONSE) is not None:
@@ -150,19 +173,32 @@ class Fetcher:
         source: str,
     ) -> OriginResponse:
         """Send a request over the simulated distance to the real origin."""
-        journey, world = passage.journey, passage.world
         self._charge_way(target, passage, source)
-        name = f"origin {origin.id}"
-        started_ms = world.clock.now_ms()
-        try:
-            answered = await world.client.fetch(target.address, request, target.timeouts)
-        except OriginError as error:
-            took_ms = world.clock.now_ms() - started_ms
-            journey.waited(name, took_ms, detail=str(error.failure))
-            raise
+        answered = await self._try(request, target, origin, passage)
         waited_ms = answered.first_byte_ms - answered.sent_ms
-        journey.waited(name, waited_ms, detail=f"origin {answered.response.status}")
+        detail = f"origin {answered.response.status}"
+        passage.journey.waited(f"origin {origin.id}", waited_ms, detail=detail)
         return answered
+
+    async def _try(
+        self, request: Request, target: OriginTarget, origin: Origin, passage: Passage
+    ) -> OriginResponse:
+        """Ask as often as CloudFront asks a silent origin; only GET and HEAD are asked again."""
+        world = passage.world
+        tries = response_tries(origin, request.method)
+        for attempt in range(1, tries + 1):
+            started_ms = world.clock.now_ms()
+            try:
+                async with _within(origin.response_completion_timeout_s):
+                    return await world.client.fetch(target.address, request, target.timeouts)
+            except OriginError as error:
+                took_ms = world.clock.now_ms() - started_ms
+                name = f"origin {origin.id}"
+                passage.journey.waited(name, took_ms, detail=str(error.failure))
+                silent = error.failure is OriginFailure.TIMEOUT and not error.connecting
+                if not silent or attempt == tries:
+                    raise
+        raise AssertionError("an origin is tried at least once")
 
     def _charge_way(self, target: OriginTarget, passage: Passage, source: str) -> None:
         """The distance to the origin, and what it takes to have a connection there."""
@@ -181,6 +217,17 @@ class Fetcher:
             journey.takes(f"API Gateway ({target.front})", front_ms)
 
 
+@contextlib.asynccontextmanager
+async def _within(cap_s: float | None) -> AsyncIterator[None]:
+    """The response completion timeout, if the origin has one (facts/cloudfront.md section 2)."""
+    try:
+        async with asyncio.timeout(cap_s):
+            yield
+    except TimeoutError:
+        detail = f"not complete within {cap_s:g} s (response completion timeout)"
+        raise OriginError(OriginFailure.TIMEOUT, detail, connecting=True) from None
+
+
 class PacedBody:
     """A body's pieces as the viewer gets them: each as much later as the first one is.
 
@@ -192,12 +239,21 @@ class PacedBody:
         shift_ms: How much later than its arrival each piece is due.
         journey: Learns why a body broke off.
         clock: Where the waiting is done.
+        ends_ms: When the response completion timeout cuts it, by the clock; None for never.
     """
 
-    __slots__ = ("_body", "_clock", "_journey", "_shift_ms")
+    __slots__ = ("_body", "_clock", "_ends_ms", "_journey", "_shift_ms")
 
-    def __init__(self, body: OriginBody, shift_ms: float, journey: Journey, clock: Clock) -> None:
+    def __init__(
+        self,
+        body: OriginBody,
+        shift_ms: float,
+        journey: Journey,
+        clock: Clock,
+        ends_ms: float | None = None,
+    ) -> None:
         self._body, self._shift_ms, self._journey, self._clock = body, shift_ms, journey, clock
+        self._ends_ms = ends_ms
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -210,12 +266,18 @@ class PacedBody:
                 (facts/cloudfront.md 10.5).
         """
         try:
-            piece = await anext(self._body)
+            async with _within(self._left_s()):
+                piece = await anext(self._body)
         except OriginError as error:
             self._journey.failure = str(error)
             raise
         await self._clock.sleep_until_ms(self._body.received_ms + self._shift_ms)
         return piece
+
+    def _left_s(self) -> float | None:
+        if self._ends_ms is None:
+            return None
+        return max(0.0, (self._ends_ms - self._clock.now_ms()) / 1_000)
 
     async def aclose(self) -> None:
         """Give the origin's connection back, or cut it when there was more to read."""

@@ -31,6 +31,7 @@ class Journey:
         "_waited_ms",
         "arrived_ms",
         "body_bytes",
+        "closes",
         "failure",
         "late_ms",
         "logs",
@@ -70,6 +71,7 @@ class Journey:
         self.late_ms = 0.0
         self.total_ms = 0.0
         self.body_bytes = 0
+        self.closes = False
         self.status = 0
         self.x_cache = ""
         self.failure = ""

@@ -414,13 +414,14 @@ class _Pool:
                 async with asyncio.timeout(timeouts.connection_timeout_s):
                     return await self._connect_once()
             except TimeoutError:
-                failure = OriginError(
-                    OriginFailure.TIMEOUT, f"{self._address}: no connection in time"
-                )
+                detail = f"{self._address}: no connection in time"
+                failure = OriginError(OriginFailure.TIMEOUT, detail, connecting=True)
             except socket.gaierror as error:
-                raise OriginError(OriginFailure.DNS, f"{self._address.host}: {error}") from error
+                detail = f"{self._address.host}: {error}"
+                raise OriginError(OriginFailure.DNS, detail, connecting=True) from error
             except OSError as error:
-                failure = OriginError(OriginFailure.CONNECT, f"{self._address}: {error}")
+                detail = f"{self._address}: {error}"
+                failure = OriginError(OriginFailure.CONNECT, detail, connecting=True)
         assert failure is not None
         raise failure
 

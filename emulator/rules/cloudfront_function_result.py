@@ -1,10 +1,10 @@
 """What a CloudFront Function may return: each law by itself, over plain values.
 
-AWS: "CloudFront Functions event structure" (functions-event-structure) and "Restrictions on all edge
-functions" (edge-function-restrictions-all), both under
+AWS: "CloudFront Functions event structure" (functions-event-structure) and "Restrictions on all
+edge functions" (edge-function-restrictions-all), both under
 https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/, read 2026-11-20.
-CloudFront answers a broken law with 502 and `FunctionValidationError`. Of its sentences only the two
-for a disallowed header and for an upper-case name were seen on real CloudFront
+CloudFront answers a broken law with 502 and `FunctionValidationError`. Of its sentences only the
+two for a disallowed header and for an upper-case name were seen on real CloudFront
 (facts/cloudfront-functions.md 7); the others are worded after them.
 """
 
@@ -25,7 +25,10 @@ DISALLOWED_HEADER: Final = "The CloudFront function tried to add a disallowed he
 READ_ONLY_HEADER: Final = (
     "The CloudFront function tried to add, delete, or change a read-only header."
 )
-NOT_RUN: Final = "The CloudFront function associated with the CloudFront distribution is invalid or could not run."
+NOT_RUN: Final = (
+    "The CloudFront function associated with the CloudFront distribution is invalid"
+    " or could not run."
+)
 
 STATUS_MIN: Final = 200
 STATUS_MAX: Final = 599
@@ -116,7 +119,7 @@ def check_header_change(part: str, name: str, event: EventType, *, existed: bool
         raise EdgeFunctionError(
             FailureKind.FUNCTION_VALIDATION,
             READ_ONLY_HEADER,
-            f"{part}[{name!r}] was {deed}, but it is read-only in {event} functions; leave it alone",
+            f"{part}[{name!r}] was {deed}, but is read-only in {event} functions; leave it alone",
         )
 
 
@@ -245,8 +248,8 @@ def changed_values(
 ) -> tuple[str, ...]:
     """What a name holds after the function (event structure, "Working with multi-value…").
 
-    "If multiValue exists and was changed, it wins and value is ignored; otherwise a change to value
-    replaces the first occurrence and the rest stay." An entry that lost its multiValue is a new one.
+    A multiValue that was changed wins, and value is ignored; otherwise a change to value replaces
+    the first occurrence and the rest stay. An entry that lost its multiValue is a new one.
 
     Args:
         shown: The values the function was shown; empty when the name is new.

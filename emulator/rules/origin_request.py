@@ -8,6 +8,7 @@ behavior for custom origins" (header table), all read 2026-11-20.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -186,16 +187,21 @@ def normalise_accept_encoding(headers: Headers, behavior: CacheBehavior) -> str 
     if "accept-encoding" not in headers:
         return None
     policy = behavior.cache_policy
+    offered = ", ".join(headers.get_all("accept-encoding"))
     if not (policy.gzip or policy.brotli):
-        takes = _takes_header("accept-encoding", behavior)
-        return ", ".join(headers.get_all("accept-encoding")) if takes else None
-    offered = {
-        token.partition(";")[0].strip().lower()
-        for line in headers.get_all("accept-encoding")
-        for token in line.split(",")
-    }
-    kept = [name for name, on in (("br", policy.brotli), ("gzip", policy.gzip)) if on]
-    return ",".join(name for name in kept if name in offered) or "identity"
+        return offered if _takes_header("accept-encoding", behavior) else None
+    return normalised_encodings(offered, gzip=policy.gzip, brotli=policy.brotli) or "identity"
+
+
+@lru_cache(maxsize=1024)
+def normalised_encodings(offered: str, *, gzip: bool, brotli: bool) -> str:
+    """What of an Accept-Encoding value counts: `br,gzip`, one of them, or nothing.
+
+    The same for the cache key and for the origin (which gets `identity` for nothing).
+    """
+    names = {token.partition(";")[0].strip().lower() for token in offered.split(",")}
+    kept = [name for name, on in (("br", brotli), ("gzip", gzip)) if on]
+    return ",".join(name for name in kept if name in names)
 
 
 def _forwarded_for(request: Request) -> str:

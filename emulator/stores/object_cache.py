@@ -27,22 +27,16 @@ class StoredObject(Generic[_Freshness]):
     Args:
         response: Its body is whole.
         method: The method that fetched it; an object of HEAD has no body to give to GET.
-        uri: The path it was asked for, after the viewer-request function; for invalidations.
-        viewer_uri: The path the viewer asked for.
-        querystring: The part of the query that is in the cache key.
-        stored_ms: When it was kept or last revalidated, epoch ms.
-        age_s: Its age at that time.
+        fetched_s: When the origin answered or confirmed it, epoch seconds; a copy keeps the time.
         freshness: What the rules made of its headers.
+        origin_status: The status that the origin itself sent; 0 when a function made it.
     """
 
     response: Response
     method: str
-    uri: str
-    viewer_uri: str
-    querystring: str
-    stored_ms: float
-    age_s: float
+    fetched_s: float
     freshness: _Freshness
+    origin_status: int
 
     @property
     def size_bytes(self) -> int:

@@ -34,3 +34,13 @@ class Finding:
     def __str__(self) -> str:
         parts = (self.what, self.mend, f"[{self.where}]" if self.where else "")
         return " ".join(part for part in parts if part)
+
+
+def error(what: str, where: str, mend: str = "") -> Finding:
+    """What AWS would refuse to deploy, or localpop cannot run."""
+    return Finding(Severity.ERROR, where, what, mend)
+
+
+def warning(what: str, where: str, mend: str = "") -> Finding:
+    """What deploys and then surprises."""
+    return Finding(Severity.WARNING, where, what, mend)

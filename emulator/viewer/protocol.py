@@ -331,6 +331,7 @@ class ViewerConnection(asyncio.Protocol):
         if self._body is not None and request.body is self._body:
             # The answer came before the whole request did; what follows could not be told apart.
             keep_alive = False
+        keep_alive = keep_alive and not delivery.journey.closes
         streamed = not isinstance(body, bytes)
         bodyless = request.method == "HEAD" or delivery.status in _BODYLESS
         chunked = False
