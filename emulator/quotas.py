@@ -24,9 +24,31 @@ ORIGIN_CONNECTION_TIMEOUT_S: Final = 10
 ORIGIN_READ_TIMEOUT_S: Final = 30
 ORIGIN_KEEPALIVE_TIMEOUT_S: Final = 5
 
+# --- Caching: DG cloudfront-limits, ServingCompressedFiles, Expiration, real-time-logs ------------
+CACHEABLE_MAX_BYTES: Final = 50 * 1024 * MB
+"""A larger Content-Length with caching on: the connection is closed."""
+COMPRESSIBLE_MIN_BYTES: Final = 1_000
+COMPRESSIBLE_MAX_BYTES: Final = 10_000_000
+ERROR_CACHING_MIN_TTL_S: Final = 10
+MAX_AGE_MAX_S: Final = 100 * 365 * 86_400
+"""AWS: 0 to 100 years."""
+INVALIDATION_PATH_MAX_CHARS: Final = 4_000
+INVALIDATION_PATHS_IN_PROGRESS_MAX: Final = 3_000
+INVALIDATION_WILDCARDS_IN_PROGRESS_MAX: Final = 15
+REAL_TIME_LOG_FIELDS_MAX: Final = 40
+REAL_TIME_LOG_FIELD_MAX_BYTES: Final = 800
+"""cs-cookie, cs-headers and cs-header-names are cut there."""
+VIEWER_HEADER_ORDER_MAX_CHARS: Final = 7_680
+"""DG adding-cloudfront-headers: CloudFront-Viewer-Header-Order is cut there."""
+
 # --- CloudFront Functions: DG cloudfront-limits, cloudfront-function-restrictions -----------------
 FUNCTION_CODE_MAX_BYTES: Final = 10 * KB
+FUNCTIONS_PER_ACCOUNT: Final = 100
+FUNCTIONS_PER_STORE: Final = 100
+"""In the newest text of the page; 10 in that of around November 2025."""
 FUNCTION_MEMORY_MAX_BYTES: Final = 2 * MB
+FUNCTION_TEST_EVENT_MAX_BYTES: Final = 40 * KB
+"""API reference, TestFunction: EventObject."""
 FUNCTION_LOG_MAX_BYTES: Final = 10 * KB
 FUNCTION_STORES_MAX: Final = 1
 FUNCTION_URI_AND_QUERY_MAX_CHARS: Final = 8_192
@@ -42,6 +64,10 @@ LAMBDA_ORIGIN_RESPONSE_MAX_BYTES: Final = 1 * MB
 """A generated response, headers and body, at origin events."""
 LAMBDA_VIEWER_BODY_EXPOSED_BYTES: Final = 40 * KB
 LAMBDA_ORIGIN_BODY_EXPOSED_BYTES: Final = 1 * MB
+LAMBDA_CODE_MAX_BYTES: Final = 50 * MB
+"""The zip, compressed, with its libraries."""
+LAMBDA_UNZIPPED_MAX_BYTES: Final = 250 * MB
+"""AWS: "Lambda quotas"; Lambda counts it when a zip is uploaded."""
 LAMBDA_CONCURRENCY_PER_REGION: Final = 1_000
 LAMBDA_TMP_MAX_BYTES: Final = 512 * MB
 

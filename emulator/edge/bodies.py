@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import zlib
 from collections.abc import AsyncIterable, AsyncIterator, Callable
-from typing import Any, Final, Protocol
-
-import brotli
+from typing import Final
 
 from emulator.clock import Clock
 from emulator.edge.journey import Journey
-from emulator.errors import LocalpopError, OriginError
-from emulator.rules.compression import Format
+from emulator.errors import LocalpopError, OriginError, OriginFailure
+from emulator.rules.compression import Format, StreamCompressor
 from emulator.values.messages import close_body
 
 # What is held for readers once an object is too large to be kept: reading waits beyond it.
@@ -137,6 +134,8 @@ class SharedBody:
         self._readers.discard(reader)
         if not self._readers and not self._complete and self._pump is not None:
             # Nobody is left to deliver to, so it is not cached either (facts/cloudfront.md 10.5).
+            self._failure = OriginError(OriginFailure.READ, "its last viewer left")
+            self._tell(None)
             self._pump.cancel()
         elif self._too_large:
             self._wake()
@@ -180,36 +179,13 @@ class SharedReader:
         self._shared.left(self)
 
 
-class _Compressor(Protocol):
-    def process(self, piece: bytes) -> bytes: ...
-
-    def finish(self) -> bytes: ...
-
-
-class _Gzip:
-    """zlib's compressor under brotli's names."""
-
-    def __init__(self) -> None:
-        self._zlib: Any = zlib.compressobj(6, zlib.DEFLATED, zlib.MAX_WBITS | 16)
-
-    def process(self, piece: bytes) -> bytes:
-        compressed: bytes = self._zlib.compress(piece)
-        return compressed
-
-    def finish(self) -> bytes:
-        rest: bytes = self._zlib.flush()
-        return rest
-
-
 class CompressedBody:
     """A body compressed as it passes, piece by piece."""
 
     def __init__(self, source: AsyncIterable[bytes], chosen: Format) -> None:
         self._source = source
         self._pieces = aiter(source)
-        self._compressor: _Compressor = (
-            brotli.Compressor(quality=5) if chosen is Format.BROTLI else _Gzip()
-        )
+        self._compressor = StreamCompressor(chosen)
         self._ended = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -223,7 +199,7 @@ class CompressedBody:
             except StopAsyncIteration:
                 self._ended = True
                 return self._compressor.finish()
-            compressed = self._compressor.process(piece)
+            compressed = self._compressor.feed(piece)
             if compressed:
                 return compressed
         raise StopAsyncIteration

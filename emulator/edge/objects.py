@@ -26,6 +26,7 @@ from emulator.rules.cache_key import CacheKey, cache_key, object_path, uses_cach
 from emulator.rules.collapsing import collapses, releases_waiters
 from emulator.rules.compression import compress, compressed_headers, decide_compression
 from emulator.rules.conditional import (
+    VIEWER_CONDITIONS,
     is_not_modified,
     merge_not_modified,
     not_modified,
@@ -52,6 +53,7 @@ from emulator.values.headers import Headers
 from emulator.values.messages import Request, Response, close_body
 
 _RANGE_HEADERS: Final = ("range", "if-range")
+_ANSWERED_HERE: Final = (*VIEWER_CONDITIONS, *_RANGE_HEADERS)
 # A part is no object, and a 304 has none.
 _NEVER_KEPT: Final = frozenset({206, 304})
 
@@ -132,7 +134,7 @@ class Objects:
         default_factory=dict
     )
     _quiet_until_s: dict[CacheKey, float] = field(default_factory=dict)
-    _refreshes: set[asyncio.Task[None]] = field(default_factory=set)
+    _refreshes: dict[tuple[str, CacheKey], asyncio.Task[None]] = field(default_factory=dict)
     _boundaries: random.Random = field(default_factory=random.Random)
 
     async def get(self, request: Request, passage: Passage) -> Answer:
@@ -167,9 +169,10 @@ class Objects:
 
     async def close(self) -> None:
         """End what goes on in the background."""
-        for refresh in tuple(self._refreshes):
+        refreshes = tuple(self._refreshes.values())
+        for refresh in refreshes:
             refresh.cancel()
-        await asyncio.gather(*self._refreshes, return_exceptions=True)
+        await asyncio.gather(*refreshes, return_exceptions=True)
 
     # --- hits -------------------------------------------------------------------------------
 
@@ -251,8 +254,15 @@ class Objects:
         return Answer(replace(shared.response, body=body), "Hit", shared.origin_status, "EDGE")
 
     async def _lead(
-        self, request: Request, passage: Passage, key: CacheKey, tiers: list[Tier]
+        self,
+        request: Request,
+        passage: Passage,
+        key: CacheKey,
+        tiers: list[Tier],
+        *,
+        straight: bool = False,
     ) -> Answer:
+        """Be the request that others wait for; `straight` asks the origin and no cache before."""
         entry = (tiers[0].name, key)
         promise: asyncio.Future[_Shared | None] = asyncio.get_running_loop().create_future()
         self._under_way[entry] = promise
@@ -262,8 +272,9 @@ class Objects:
             lead.share(None)
 
         lead = _Lead(promise, end)
+        ask = self._from_origin if straight else self._beyond
         try:
-            answer = await self._beyond(request, passage, key, tiers, lead)
+            answer = await ask(request, passage, key, tiers, lead)
         except BaseException:
             end()
             raise
@@ -288,13 +299,26 @@ class Objects:
             if found is not None:
                 self._copy(key, tier, tiers)
                 return found
+        return await self._from_origin(request, passage, key, tiers, lead)
+
+    async def _from_origin(
+        self,
+        request: Request,
+        passage: Passage,
+        key: CacheKey,
+        tiers: list[Tier],
+        lead: _Lead | None,
+    ) -> Answer:
+        """Ask the origin: whether an expired object changed, or for a new one."""
         candidate = self._newest(request, key, tiers)
         conditions = _range_of(request)
         if candidate is not None:
             asked = revalidation_headers(candidate.response, candidate.freshness, passage.behavior)
             conditions = Headers((*conditions, *asked))
+        # The viewer's own conditions are answered from what is kept, not by the origin.
+        unconditional = replace(request, headers=request.headers.without(*_ANSWERED_HERE))
         try:
-            fetched = await self.fetcher.fetch(request, passage, tiers[-1].place, conditions)
+            fetched = await self.fetcher.fetch(unconditional, passage, tiers[-1].place, conditions)
         except OriginError:
             stale = self._stale(request, passage, key, candidate)
             if stale is None:
@@ -410,21 +434,21 @@ class Objects:
         """Fetch a stale object anew while its viewer is already served; once at a time."""
         tiers = _tiers(passage)
         entry = (tiers[0].name, key)
-        if entry in self._under_way:
+        if entry in self._under_way or entry in self._refreshes:
             return
         journey = _unseen(passage)
         task = asyncio.create_task(
             self._refresh_now(request, replace(passage, journey=journey), key, tiers)
         )
-        self._refreshes.add(task)
-        task.add_done_callback(self._refreshes.discard)
+        self._refreshes[entry] = task
+        task.add_done_callback(lambda _: self._refreshes.pop(entry, None))
 
     async def _refresh_now(
         self, request: Request, passage: Passage, key: CacheKey, tiers: list[Tier]
     ) -> None:
         plain = replace(request, headers=request.headers.without(*_RANGE_HEADERS))
         try:
-            answer = await self._lead(plain, passage, key, tiers)
+            answer = await self._lead(plain, passage, key, tiers, straight=True)
             if not isinstance(answer.response.body, bytes):
                 async for _ in answer.response.body:
                     continue

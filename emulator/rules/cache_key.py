@@ -20,7 +20,6 @@ from emulator.values.distribution import (
     Names,
     Selection,
 )
-from emulator.values.headers import Headers
 from emulator.values.messages import Request
 
 
@@ -53,31 +52,33 @@ class KeyPlan:
 
     Args:
         domain_name: The distribution's domain name.
-        default_root_object: Stands in for `/`.
+        root_path: What `/` stands for.
         policy: The cache policy.
-        reads_headers: Whether any header line matters.
+        read_names: The header lines that matter, lower case; `cookie` and `accept-encoding` are
+            among them when cookies, or compressed variants, are told apart.
         compression: Whether Accept-Encoding is normalised into the key.
     """
 
     domain_name: str
-    default_root_object: str
+    root_path: str
     policy: CachePolicy
-    reads_headers: bool
+    read_names: frozenset[str]
     compression: bool
 
     def key(self, request: Request) -> CacheKey:
         """The request's cache key."""
-        policy = self.policy
-        headers, cookies, encodings = (
-            self._header_parts(request.headers) if self.reads_headers else ((), (), "")
-        )
-        path = request.uri
-        if path == "/" and self.default_root_object:
-            path = f"/{self.default_root_object}"
+        policy, read_names, uri = self.policy, self.read_names, request.uri
+        lines = []
+        if read_names:
+            for name, value in request.headers.pairs:
+                lowered = name.lower()
+                if lowered in read_names:
+                    lines.append((lowered, value))
+        headers, cookies, encodings = self._header_parts(lines) if lines else ((), (), "")
         return CacheKey(
             self.domain_name,
-            path,
-            _query_part(request.querystring, policy),
+            self.root_path if uri == "/" else uri,
+            _query_part(request.querystring, policy) if request.querystring else "",
             headers,
             cookies,
             encodings,
@@ -85,30 +86,26 @@ class KeyPlan:
         )
 
     def _header_parts(
-        self, lines: Headers
+        self, lines: list[tuple[str, str]]
     ) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...], str]:
-        """One pass over the header lines: listed headers, cookies, normalised encodings."""
+        """Listed headers, cookies and normalised encodings out of the lines that matter."""
         policy = self.policy
-        listed = policy.headers
+        listed = policy.headers.names
         found: dict[str, str] = {}
         cookie_lines: list[str] = []
         offered = ""
-        for name, value in lines.pairs:
-            lowered = name.lower()
-            if lowered == "cookie":
+        for name, value in lines:
+            if name == "cookie":
                 cookie_lines.append(value)
-            elif lowered == "accept-encoding" and self.compression:
+            if name == "accept-encoding" and self.compression:
                 # Listed or not, its normalised form is what counts (4.2).
                 offered = f"{offered}, {value}" if offered else value
-            elif listed.takes(lowered):
-                found[lowered] = f"{found[lowered]}, {value}" if lowered in found else value
-        encodings = (
-            normalised_encodings(offered, gzip=policy.gzip, brotli=policy.brotli) if offered else ""
-        )
+            elif name in listed:
+                found[name] = f"{found[name]}, {value}" if name in found else value
         return (
-            tuple(sorted(found.items())),
-            chosen_cookies(cookie_lines, policy.cookies),
-            encodings,
+            tuple(sorted(found.items())) if found else (),
+            chosen_cookies(cookie_lines, policy.cookies) if cookie_lines else (),
+            normalised_encodings(offered, policy.gzip, policy.brotli) if offered else "",
         )
 
 
@@ -116,13 +113,17 @@ def key_plan(distribution: Distribution, behavior: CacheBehavior) -> KeyPlan:
     """Everything about a behavior's keys that does not change from request to request."""
     policy = behavior.cache_policy
     compression = policy.gzip or policy.brotli
+    # A cache policy lists headers or takes none (CloudFront API 2020-05-31, HeaderBehavior).
+    read_names = set(policy.headers.names)
+    if policy.cookies.selection is not Selection.NONE:
+        read_names.add("cookie")
+    if compression:
+        read_names.add("accept-encoding")
     return KeyPlan(
         distribution.domain_name,
-        distribution.default_root_object,
+        object_path(distribution, "/"),
         policy,
-        compression
-        or policy.headers.selection is not Selection.NONE
-        or policy.cookies.selection is not Selection.NONE,
+        frozenset(read_names),
         compression,
     )
 
@@ -173,6 +174,7 @@ def object_path(distribution: Distribution, uri: str) -> str:
 
 
 def _query_part(querystring: str, policy: CachePolicy) -> str:
-    if not querystring or policy.query_strings.selection is Selection.NONE:
+    selection = policy.query_strings.selection
+    if selection is Selection.NONE:
         return ""
-    return forwarded_query(querystring, policy, None)
+    return querystring if selection is Selection.ALL else forwarded_query(querystring, policy, None)

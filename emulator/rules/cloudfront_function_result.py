@@ -21,6 +21,7 @@ from emulator.rules.header_permissions import is_disallowed, read_only_headers
 from emulator.values.functions import EventType, FunctionKind
 
 INVALID_VALUE: Final = "The CloudFront function returned an invalid value: {reason}."
+INVALID_ORIGIN: Final = "The CloudFront function returned an invalid value for origin rewrite."
 DISALLOWED_HEADER: Final = "The CloudFront function tried to add a disallowed header"
 READ_ONLY_HEADER: Final = (
     "The CloudFront function tried to add, delete, or change a read-only header."
@@ -51,6 +52,11 @@ def invalid(reason: str, detail: str) -> EdgeFunctionError:
     return EdgeFunctionError(
         FailureKind.FUNCTION_VALIDATION, INVALID_VALUE.format(reason=reason), detail
     )
+
+
+def invalid_origin(detail: str) -> EdgeFunctionError:
+    """The error for an origin that CloudFront refuses: 502, with a sentence seen on CloudFront."""
+    return EdgeFunctionError(FailureKind.FUNCTION_VALIDATION, INVALID_ORIGIN, detail)
 
 
 def check_name(part: str, name: str) -> None:
@@ -95,13 +101,13 @@ def check_value(part: str, name: str, value: object) -> str:
     return value
 
 
-def check_header_change(part: str, name: str, event: EventType, *, existed: bool) -> None:
+def check_header_change(part: str, name: str, event: EventType | None, *, existed: bool) -> None:
     """Whether a function may add (or change, or delete) this header at this event.
 
     Args:
         part: `request.headers` or `response.headers`.
         name: The lower-case name.
-        event: The event that ran the function.
+        event: The event that ran the function; None where read-only headers are not checked.
         existed: Whether the function was shown the header.
 
     Raises:
@@ -114,7 +120,7 @@ def check_header_change(part: str, name: str, event: EventType, *, existed: bool
             f"{part}[{name!r}]: no edge function may add this header; take it out"
             " (Restrictions on all edge functions: disallowed headers)",
         )
-    if name in read_only_headers(FunctionKind.CLOUDFRONT_FUNCTION, event):
+    if event is not None and name in read_only_headers(FunctionKind.CLOUDFRONT_FUNCTION, event):
         deed = "changed or deleted" if existed else "added"
         raise EdgeFunctionError(
             FailureKind.FUNCTION_VALIDATION,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 
 from emulator.quotas import COMPRESSIBLE_MAX_BYTES, COMPRESSIBLE_MIN_BYTES
 from emulator.rules.origin_request import normalised_encodings
@@ -121,7 +121,7 @@ def decide_compression(
         return Compression(None, obstacle)
     policy = behavior.cache_policy
     offered = ", ".join(request.headers.get_all("accept-encoding"))
-    formats = normalised_encodings(offered, gzip=policy.gzip, brotli=policy.brotli)
+    formats = normalised_encodings(offered, policy.gzip, policy.brotli)
     if not formats:
         return Compression(None, "the viewer accepts no format that the cache policy enables")
     chosen = Format(formats.partition(",")[0])

@@ -37,6 +37,7 @@ class LambdaConfiguration:
         code_bytes: The zip's size.
         has_environment: Whether it has environment variables.
         unsupported: What else it has that Lambda@Edge does not, in AWS's words.
+        wrong_role: Its execution role, if that is known not to trust the edge; else empty.
     """
 
     arn: str
@@ -46,6 +47,7 @@ class LambdaConfiguration:
     code_bytes: int
     has_environment: bool = False
     unsupported: tuple[str, ...] = ()
+    wrong_role: str = ""
 
 
 LambdaLookup = Callable[[str], LambdaConfiguration | None]
@@ -131,6 +133,12 @@ def lambda_problems(version: LambdaConfiguration) -> Sequence[str]:
     Lambda" counts, so it is no problem here.
     """
     problems = []
+    if version.wrong_role:
+        problems.append(
+            "The function execution role must be assumable with edgelambda.amazonaws.com as well "
+            "as lambda.amazonaws.com principals. Update the IAM role and try again. "
+            f"Role: {version.wrong_role}"
+        )
     if version.has_environment:
         problems.append(f"The function cannot have environment variables. Function: {version.arn}")
     if version.timeout_s > quotas.LAMBDA_TIMEOUT_MAX_S:

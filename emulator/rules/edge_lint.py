@@ -261,7 +261,7 @@ def _methods(behavior: CacheBehavior, distribution: Distribution, where: str) ->
             f"{where}.CachedMethods",
             "Use GET, HEAD; or GET, HEAD, OPTIONS.",
         )
-    elif not behavior.cached_methods <= behavior.allowed_methods:
+    elif "OPTIONS" in behavior.cached_methods - behavior.allowed_methods:
         yield error(
             "CachedMethods names OPTIONS, which AllowedMethods does not.",
             f"{where}.CachedMethods",

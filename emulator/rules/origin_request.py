@@ -190,11 +190,11 @@ def normalise_accept_encoding(headers: Headers, behavior: CacheBehavior) -> str 
     offered = ", ".join(headers.get_all("accept-encoding"))
     if not (policy.gzip or policy.brotli):
         return offered if _takes_header("accept-encoding", behavior) else None
-    return normalised_encodings(offered, gzip=policy.gzip, brotli=policy.brotli) or "identity"
+    return normalised_encodings(offered, policy.gzip, policy.brotli) or "identity"
 
 
 @lru_cache(maxsize=1024)
-def normalised_encodings(offered: str, *, gzip: bool, brotli: bool) -> str:
+def normalised_encodings(offered: str, gzip: bool, brotli: bool) -> str:
     """What of an Accept-Encoding value counts: `br,gzip`, one of them, or nothing.
 
     The same for the cache key and for the origin (which gets `identity` for nothing).

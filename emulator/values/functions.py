@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from emulator.values.messages import Request, Response
+from emulator.values.origin_changes import OriginChange
 
 
 class EventType(StrEnum):
@@ -89,6 +90,7 @@ class FunctionRun:
         warnings: What real CloudFront may treat differently (documented switches).
         custom_log_data: CloudFront Functions: what `cf.logCustomData` left, URL-encoded and cut;
             empty when it was not called.
+        origin_change: CloudFront Functions: the origin that the function chose, if it did.
     """
 
     result: Request | Response
@@ -100,3 +102,4 @@ class FunctionRun:
     store_reads: int = 0
     warnings: tuple[str, ...] = field(default=())
     custom_log_data: str = ""
+    origin_change: OriginChange | None = None

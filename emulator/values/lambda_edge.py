@@ -24,6 +24,7 @@ class LambdaDeclaration:
         timeout_s: The configured time-out; Lambda@Edge allows 30.
         memory_mb: The configured memory.
         version: The published version's number.
+        source: The folder that the package was built from; where a debugger's breakpoints are.
     """
 
     name: str
@@ -33,6 +34,7 @@ class LambdaDeclaration:
     timeout_s: float = 3.0
     memory_mb: int = 128
     version: str = "1"
+    source: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,28 +126,6 @@ class LambdaRun(FunctionRun):
     init_ms: float = 0.0
     max_memory_mb: int = 0
     aws_request_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LambdaLogLine:
-    """One line of a CloudWatch log.
-
-    AWS: "Edge function logs", DG edge-functions-logs: logs are written in the Region where the
-    function ran; the group carries the prefix `us-east-1.` everywhere (read 2026-11-20).
-
-    Args:
-        group: The log group.
-        stream: The log stream; one for each environment.
-        region: Where it ran.
-        epoch_ms: When the line was collected.
-        message: The line.
-    """
-
-    group: str
-    stream: str
-    region: str
-    epoch_ms: float
-    message: str
 
 
 class Handling(StrEnum):

@@ -54,10 +54,23 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class ViewerPlace:
-    """Where a viewer is: the point of presence that serves it, and its access network."""
+    """Where a viewer is: the point of presence that serves it, and its access network.
+
+    Args:
+        pop: The point of presence that serves it.
+        access: Its access network.
+        metro: The point of presence of the viewer's own metro, when that one is down and another
+            serves it; else None.
+    """
 
     pop: PointOfPresence
     access: Access
+    metro: PointOfPresence | None = None
+
+    @property
+    def home(self) -> PointOfPresence:
+        """The point of presence of the viewer's own metro, whether it serves or not."""
+        return self.metro or self.pop
 
     def __str__(self) -> str:
-        return f"{self.pop.code}/{self.access}"
+        return f"{self.home.code}/{self.access}"

@@ -95,7 +95,7 @@ def behavior(cached: Names = Names(), asked: OriginRequestPolicy | None = None) 
     ],
 )
 def test_only_what_a_policy_lists(of: CacheBehavior, wanted: set[str]) -> None:
-    """ "All viewer headers" does not include CloudFront's."""
+    """A policy for all viewer headers does not include CloudFront's."""
     assert wanted_headers(of) == wanted
 
 
