@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from emulator.clock import Clock
+from emulator.edge.access_log import AccessLog, access_record
 from emulator.edge.journey import Journey
 from emulator.edge.locations import EdgeServer, edge_servers, new_request_id, new_trace_id
 from emulator.edge.objects import Answer, Objects
@@ -41,6 +42,13 @@ from emulator.rules.geo_restriction import geo_refusal
 from emulator.rules.invalidation import invalidation_paths
 from emulator.rules.path_pattern import select_behavior
 from emulator.rules.response_headers_policy import apply_policy
+from emulator.rules.server_timing import (
+    CacheOutcome,
+    Layer,
+    TimingMetrics,
+    wants_server_timing,
+    with_server_timing,
+)
 from emulator.rules.signed_urls import refusal as signature_refusal
 from emulator.rules.signed_urls import refusal_page, without_signing_parameters
 from emulator.rules.viewer_request import behavior_refusal
@@ -60,6 +68,12 @@ _TRACES_KEPT: Final = 10_000
 _GENERATED: Final = {
     FunctionKind.CLOUDFRONT_FUNCTION: "FunctionGeneratedResponse",
     FunctionKind.LAMBDA_AT_EDGE: "LambdaGeneratedResponse",
+}
+
+
+_TIMING_OUTCOMES: Final = {
+    "Hit": CacheOutcome.HIT,
+    "RefreshHit": CacheOutcome.REFRESH,
 }
 
 
@@ -118,11 +132,13 @@ class EdgeSettings:
         default_place: Where a viewer is that does not say.
         trace_header: Whether responses carry X-Localpop-Trace.
         seed: Fixes the choice of edge servers.
+        https_port: Where redirects to HTTPS lead; 443 at AWS.
     """
 
     default_place: ViewerPlace
     trace_header: bool = True
     seed: int = 1
+    https_port: int = 443
 
 
 @dataclass(slots=True)
@@ -132,6 +148,7 @@ class Edge:
     world: World
     settings: EdgeSettings
     site: Site = field(default_factory=Site)
+    access_log: AccessLog | None = None
     _objects: Objects = field(default_factory=Objects)
     _journeys: OrderedDict[str, Journey] = field(default_factory=OrderedDict)
     _chance: random.Random = field(init=False)
@@ -167,18 +184,26 @@ class Edge:
             journey.takes("viewer connection set-up", setup_ms)
         journey.takes(f"viewer to {place.pop.code}", self.latency.viewer_rtt_ms(place))
 
-        response = await self._serve(request, server, journey)
+        passage = self._passage(request, server, journey)
+        if passage is None:
+            page = error_page(403, BAD_REQUEST, journey.request_id)
+            return await self._leave(self._own(page, "Error", journey), server, journey, None)
+        response = await self._serve(request, passage)
 
-        return await self._leave(response, server, journey)
+        return await self._leave(response, server, journey, passage)
 
-    async def _serve(self, request: Request, server: EdgeServer, journey: Journey) -> Response:
-        site = self.site
-        distribution = site.distribution_for(request.headers.get("host"))
+    def _passage(self, request: Request, server: EdgeServer, journey: Journey) -> Passage | None:
+        """Which distribution and behavior answer; None for a Host that nobody serves."""
+        site, host = self.site, request.headers.get("host")
+        distribution = site.distribution_for(host)
         if distribution is None:
-            journey.failure = f"no distribution answers to Host {request.headers.get('host')!r}"
-            return self._own(error_page(403, BAD_REQUEST, journey.request_id), "Error", journey)
+            journey.failure = f"no distribution answers to Host {host!r}"
+            return None
         behavior = select_behavior(distribution, request.uri)
-        passage = Passage(self.world, site, distribution, behavior, server, journey)
+        return Passage(self.world, site, distribution, behavior, server, journey)
+
+    async def _serve(self, request: Request, passage: Passage) -> Response:
+        journey = passage.journey
         refused = self._refusal(request, passage)
         if refused is not None:
             x_cache = "Redirect" if refused.status < 400 else "Error"
@@ -217,17 +242,52 @@ class Edge:
         ):
             response = await self._viewer_response(outcome, response, passage)
         journey.status, journey.x_cache = response.status, answer.result
+        journey.layer = answer.layer
         return response
 
-    async def _leave(self, response: Response, server: EdgeServer, journey: Journey) -> Delivery:
+    async def _leave(
+        self, response: Response, server: EdgeServer, journey: Journey, passage: Passage | None
+    ) -> Delivery:
         """Put CloudFront's own headers on, and wait for the deadline."""
         identity = EdgeIdentity(server.pop, server.via, journey.request_id)
-        headers = for_viewer(response, journey.x_cache, identity)
+        http3 = passage is not None and passage.distribution.http3
+        headers = for_viewer(response, journey.x_cache, identity, http3=http3)
         journey.ready()
+        if passage is not None:
+            headers = self._with_server_timing(headers, passage)
+            self._log_when_finished(journey, passage, headers)
         if self.settings.trace_header:
             headers = headers.with_added(TRACE_HEADER, _summary(journey))
         await self.clock.sleep_until_ms(journey.deadline_ms)
         return Delivery(response.status, response.reason, headers, response.body, journey)
+
+    def _with_server_timing(self, headers: Headers, passage: Passage) -> Headers:
+        """Server-Timing, where the behavior's response headers policy wants it."""
+        policy, journey = passage.behavior.response_headers_policy, passage.journey
+        if policy is None or policy.server_timing_rate is None:
+            return headers
+        if not wants_server_timing(policy, journey.request, 100 * self._chance.random()):
+            return headers
+        metrics = TimingMetrics(
+            _TIMING_OUTCOMES.get(journey.x_cache, CacheOutcome.MISS),
+            Layer(journey.layer or Layer.EDGE),
+            journey.pop,
+            journey.request_id,
+            downstream_fbl_ms=journey.simulated_ms,
+            upstream_connect_ms=journey.connect_ms,
+            upstream_fbl_ms=journey.origin_first_byte_ms or 0.0,
+        )
+        return with_server_timing(headers, metrics)
+
+    def _log_when_finished(self, journey: Journey, passage: Passage, headers: Headers) -> None:
+        access_log = self.access_log
+        if access_log is None:
+            return
+
+        def write() -> None:
+            access_log(access_record(journey, passage, headers, journey.head_bytes))
+
+        journey.on_finished = write
 
     # --- its parts --------------------------------------------------------------------------
 
@@ -238,7 +298,9 @@ class Edge:
         blocked = geo_refusal(passage.distribution, country, journey.request_id)
         if blocked is not None:
             return blocked
-        refused = behavior_refusal(passage.behavior, request, journey.request_id)
+        refused = behavior_refusal(
+            passage.behavior, request, journey.request_id, self.settings.https_port
+        )
         if refused is not None:
             return refused
         now_s = self.clock.epoch_ms() / 1_000

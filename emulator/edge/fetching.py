@@ -18,7 +18,12 @@ from emulator.edge.passage import Passage
 from emulator.edge.site import OriginTarget
 from emulator.errors import OriginError, OriginFailure
 from emulator.network.origins import OriginBody, OriginResponse
-from emulator.rules.failover import fails_over_on_failure, fails_over_on_status, response_tries
+from emulator.rules.failover import (
+    failover_reason,
+    fails_over_on_failure,
+    fails_over_on_status,
+    response_tries,
+)
 from emulator.rules.origin_request import origin_request
 from emulator.rules.viewer_response import from_origin
 from emulator.values.distribution import Origin
@@ -93,11 +98,14 @@ class Fetcher:
             if not failing:
                 return fetched
             await close_body(fetched.response.body)
+            passage.journey.failover_reason = failover_reason(fetched.origin_status)
         except OriginError as error:
             if not fails_over_on_failure(
                 group, behavior, request.method, error.failure, connecting=error.connecting
             ):
                 raise
+            # The log has no status for an origin that sent none; its failure stands for it.
+            passage.journey.failover_reason = f"Failover:{error.failure}"
         # The secondary gets the same request, and origin-request runs for it once more.
         secondary = distribution.origins[group.secondary]
         return await self._ask(request, passage, secondary, source, conditions)
@@ -122,6 +130,7 @@ class Fetcher:
         event_request = replace(asked, uri=request.uri)
         outcome = await passage.run(EventType.ORIGIN_REQUEST, event_request, origin=shown)
         if isinstance(outcome.result, Response):
+            journey.asked_origin_function = True
             return Fetched(outcome.result, 0, generated=True)
         target, path = self._target(passage, origin, outcome.origin)
         sent = replace(outcome.result, uri=path + outcome.result.uri)
@@ -174,8 +183,10 @@ class Fetcher:
     ) -> OriginResponse:
         """Send a request over the simulated distance to the real origin."""
         self._charge_way(target, passage, source)
+        passage.journey.origin_host = request.headers.get("host")
         answered = await self._try(request, target, origin, passage)
         waited_ms = answered.first_byte_ms - answered.sent_ms
+        passage.journey.origin_first_byte_ms = waited_ms
         detail = f"origin {answered.response.status}"
         passage.journey.waited(f"origin {origin.id}", waited_ms, detail=detail)
         return answered
@@ -195,6 +206,7 @@ class Fetcher:
                 took_ms = world.clock.now_ms() - started_ms
                 name = f"origin {origin.id}"
                 passage.journey.waited(name, took_ms, detail=str(error.failure))
+                passage.journey.origin_failure = error.failure
                 silent = error.failure is OriginFailure.TIMEOUT and not error.connecting
                 if not silent or attempt == tries:
                     raise
@@ -211,6 +223,7 @@ class Fetcher:
         if not self.connections.is_warm(source, target, passage.world.clock.now_ms()):
             setup_ms = latency.settings.origin_handshake_rtts * rtt_ms
             journey.takes("origin connection set-up", setup_ms)
+            journey.connect_ms = setup_ms
         journey.takes(f"{source} to {target.region}", rtt_ms)
         front_ms = latency.api_front_ms(place, target.front)
         if front_ms:

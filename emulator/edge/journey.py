@@ -7,6 +7,8 @@ is reported as late.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from emulator.clock import Clock
 from emulator.values.messages import Request
 from emulator.values.places import ViewerPlace
@@ -30,11 +32,20 @@ class Journey:
         "_stages",
         "_waited_ms",
         "arrived_ms",
+        "asked_origin_function",
         "body_bytes",
         "closes",
+        "connect_ms",
+        "failover_reason",
         "failure",
+        "head_bytes",
         "late_ms",
+        "layer",
         "logs",
+        "on_finished",
+        "origin_failure",
+        "origin_first_byte_ms",
+        "origin_host",
         "overhead_ms",
         "place",
         "pop",
@@ -71,7 +82,17 @@ class Journey:
         self.late_ms = 0.0
         self.total_ms = 0.0
         self.body_bytes = 0
+        self.head_bytes = 0
         self.closes = False
+        # What access logs and Server-Timing tell beside the stages.
+        self.connect_ms = 0.0
+        self.layer = ""
+        self.origin_host = ""
+        self.origin_failure = ""
+        self.origin_first_byte_ms: float | None = None
+        self.failover_reason = ""
+        self.asked_origin_function = False
+        self.on_finished: Callable[[], None] | None = None
         self.status = 0
         self.x_cache = ""
         self.failure = ""
@@ -101,10 +122,17 @@ class Journey:
         self.overhead_ms = max(0.0, now_ms - self.arrived_ms - self._waited_ms)
         self.late_ms = max(0.0, now_ms - self.deadline_ms)
 
-    def finished(self, body_bytes: int) -> None:
-        """The last byte has left."""
+    def finished(self, body_bytes: int, head_bytes: int = 0) -> None:
+        """The last byte has left.
+
+        Args:
+            body_bytes: Bytes of body sent.
+            head_bytes: Bytes of status line and headers sent.
+        """
         self.total_ms = self._clock.now_ms() - self.arrived_ms
-        self.body_bytes = body_bytes
+        self.body_bytes, self.head_bytes = body_bytes, head_bytes
+        if self.on_finished is not None:
+            self.on_finished()
 
     def trace(self) -> Trace:
         """What happened, as a value."""

@@ -52,13 +52,22 @@ def host_name(host: str) -> str:
     return name.partition(":")[0].removesuffix(".")
 
 
-def behavior_refusal(behavior: CacheBehavior, request: Request, request_id: str) -> Response | None:
+def behavior_refusal(
+    behavior: CacheBehavior, request: Request, request_id: str, https_port: int = 443
+) -> Response | None:
     """The answer that a behavior gives without running anything, or None to go on.
 
     In order: the viewer protocol policy, the allowed methods, and no body on GET.
+
+    Args:
+        behavior: The behavior.
+        request: The viewer's request.
+        request_id: For the page.
+        https_port: Where redirects to HTTPS lead; always 443 at AWS.
     """
     if not request.secure:
-        refused = _protocol_refusal(behavior.viewer_protocol_policy, request, request_id)
+        policy = behavior.viewer_protocol_policy
+        refused = _protocol_refusal(policy, request, request_id, https_port)
         if refused is not None:
             return refused
     if request.method not in behavior.allowed_methods:
@@ -69,7 +78,7 @@ def behavior_refusal(behavior: CacheBehavior, request: Request, request_id: str)
 
 
 def _protocol_refusal(
-    policy: ViewerProtocolPolicy, request: Request, request_id: str
+    policy: ViewerProtocolPolicy, request: Request, request_id: str, https_port: int
 ) -> Response | None:
     """AWS: "Require HTTPS for communication between viewers and CloudFront", read 2026-11-20."""
     match policy:
@@ -78,7 +87,8 @@ def _protocol_refusal(
         case ViewerProtocolPolicy.HTTPS_ONLY:
             return error_page(403, BAD_REQUEST, request_id)
         case ViewerProtocolPolicy.REDIRECT_TO_HTTPS:
-            location = f"https://{request.headers.get('host')}{request.target}"
+            port = "" if https_port == 443 else f":{https_port}"
+            location = f"https://{host_name(request.headers.get('host'))}{port}{request.target}"
             if request.method in READ_METHODS:
                 return https_redirect(301, location)
             if request.http_version == "1.0":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Final
 
 from emulator.values.distribution import CacheBehavior, Selection
@@ -16,6 +17,7 @@ from emulator.values.messages import Response
 
 _FRAMING: Final = ("connection", "keep-alive", "transfer-encoding", "upgrade", "trailer", "via")
 _FIRST: Final = ("content-type", "content-length")
+_MOVED: Final = frozenset({*_FIRST, "age", "set-cookie"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,12 @@ class EdgeIdentity:
 
 def http_date(epoch_ms: float) -> str:
     """A date as HTTP writes it."""
-    return formatdate(epoch_ms / 1000, usegmt=True)
+    return _http_date(int(epoch_ms / 1000))
+
+
+@lru_cache(maxsize=64)
+def _http_date(epoch_s: int) -> str:
+    return formatdate(epoch_s, usegmt=True)
 
 
 def generated_at_edge(response: Response, epoch_ms: float) -> Response:
@@ -66,24 +73,24 @@ def forwards_cookies(behavior: CacheBehavior) -> bool:
     )
 
 
-def for_viewer(response: Response, x_cache: str, identity: EdgeIdentity) -> Headers:
+ALT_SVC: Final = ("Alt-Svc", 'h3=":443"; ma=86400')
+"""What CloudFront says when HttpVersion includes HTTP/3 (14.2)."""
+
+
+def for_viewer(
+    response: Response, x_cache: str, identity: EdgeIdentity, *, http3: bool = False
+) -> Headers:
     """The headers on the wire but for `Connection`, in the order of real captures (14.3)."""
     lines = list(response.headers.pairs)
-    if lines and lines[0][0] == "Server":
+    alt_svc = [ALT_SVC] if http3 else []
+    cache = ("X-Cache", f"{x_cache} from cloudfront")
+    via = ("Via", f"1.1 {identity.via}")
+    pop, request_id = ("X-Amz-Cf-Pop", identity.pop), ("X-Amz-Cf-Id", identity.request_id)
+    if lines and lines[0] == ("Server", "CloudFront"):
         # The edge made it: Server and Date lead.
-        ordered = [
-            *lines,
-            ("X-Cache", f"{x_cache} from cloudfront"),
-            ("Via", f"1.1 {identity.via}"),
-        ]
-    else:
-        first = [pair for name in _FIRST for pair in lines if pair[0].lower() == name]
-        rest = [pair for pair in lines if pair[0].lower() not in _FIRST]
-        ordered = [
-            *first,
-            *rest,
-            ("Via", f"1.1 {identity.via}"),
-            ("X-Cache", f"{x_cache} from cloudfront"),
-        ]
-    ordered += [("X-Amz-Cf-Pop", identity.pop), ("X-Amz-Cf-Id", identity.request_id)]
-    return Headers(ordered)
+        return Headers([*lines, cache, via, pop, *alt_svc, request_id])
+    first = [pair for name in _FIRST for pair in lines if pair[0].lower() == name]
+    rest = [pair for pair in lines if pair[0].lower() not in _MOVED]
+    age = [pair for pair in lines if pair[0].lower() == "age"]
+    cookies = [pair for pair in lines if pair[0].lower() == "set-cookie"]
+    return Headers([*first, *rest, via, *alt_svc, *age, *cookies, cache, pop, request_id])

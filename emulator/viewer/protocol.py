@@ -341,7 +341,7 @@ class ViewerConnection(asyncio.Protocol):
         head = _head(delivery, body, chunked=chunked, bodyless=bodyless, keep_alive=keep_alive)
         if isinstance(body, bytes):
             self._transport.write(head if bodyless else head + body)
-            delivery.journey.finished(0 if bodyless else len(body))
+            delivery.journey.finished(0 if bodyless else len(body), len(head))
             return keep_alive
         self._transport.write(head)
         sent_bytes = 0
@@ -359,7 +359,7 @@ class ViewerConnection(asyncio.Protocol):
             await close_body(body)
         if chunked:
             self._transport.write(b"0\r\n\r\n")
-        delivery.journey.finished(sent_bytes)
+        delivery.journey.finished(sent_bytes, len(head))
         return keep_alive
 
     def _refuse(self, status: int) -> None:

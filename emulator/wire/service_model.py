@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import datetime
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,23 +25,12 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
 from emulator.errors import ApiError
+from emulator.wire.dates import iso_date
+from emulator.wire.service_model_words import ErrorWords
 from emulator.wire.xml import parse_xml
 
 _LABEL = re.compile(r"\{([^}+]+)(\+?)\}")
 _NUMBERS: Final = {"integer": int, "long": int, "float": float, "double": float}
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorWords:
-    """How a service calls the two ways in which input can be wrong.
-
-    Args:
-        malformed: The code for a body that is no document of the kind expected.
-        invalid: The code for a value that cannot be.
-    """
-
-    malformed: str
-    invalid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,9 +402,3 @@ def _to_json(shape: Any, value: Any) -> Any:
         case "timestamp":
             return value / 1_000
     return value
-
-
-def iso_date(epoch_ms: float) -> str:
-    """A moment as CloudFront writes it: `2026-11-21T11:00:00.123Z`."""
-    moment = datetime.datetime.fromtimestamp(epoch_ms / 1e3, datetime.UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1_000:03}Z"

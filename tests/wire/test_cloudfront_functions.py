@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,12 @@ from emulator.errors import EdgeFunctionError, FailureKind
 from emulator.values.functions import EdgeLocation, EventType, FunctionEvent
 from emulator.values.headers import Headers
 from emulator.values.messages import Request, Response
-from emulator.wire.cloudfront_functions import dump_event, dump_output, parse_result
+from emulator.wire.cloudfront_functions import (
+    dump_event,
+    dump_output,
+    parse_event,
+    parse_result,
+)
 
 REQUEST = Request(
     "GET",
@@ -452,6 +457,32 @@ def test_a_generated_response_cannot_break_its_framing(name: str) -> None:
     """Headers that would break the message are refused."""
     with pytest.raises(EdgeFunctionError):
         parse_result({"statusCode": 200, "headers": {name: {"value": "chunked"}}}, event_of())
+
+
+@pytest.mark.parametrize("response", [None, RESPONSE], ids=["viewer-request", "viewer-response"])
+@pytest.mark.conformance("CFF-71")
+def test_an_event_that_somebody_wrote(response: Response | None) -> None:
+    """Reading a shown event and showing it again gives the same event."""
+    shown = dump_event(event_of(response=response))
+
+    assert dump_event(parse_event(cast("dict[str, Any]", shown))) == shown
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {},
+        {"context": {"eventType": "origin-request"}},
+        {"context": []},
+        {"context": {"eventType": "viewer-request"}, "request": {"headers": {"Host": {}}}},
+        {"context": {"eventType": "viewer-request"}, "request": {"headers": {"host": "x"}}},
+        {"context": {"eventType": "viewer-response"}, "response": {"statusCode": "200"}},
+    ],
+)
+def test_what_is_no_event(raw: dict[str, Any]) -> None:
+    """The event type is needed, and header names are lower case."""
+    with pytest.raises(EdgeFunctionError):
+        parse_event(raw)
 
 
 def test_function_output() -> None:

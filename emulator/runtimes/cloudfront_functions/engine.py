@@ -19,10 +19,29 @@ from emulator.errors import EdgeFunctionError, FailureKind, NotEmulated
 from emulator.rules.cloudfront_function_result import NOT_RUN
 from emulator.runtimes.cloudfront_functions.checker import Inspection, Problem, inspect_code
 from emulator.runtimes.cloudfront_functions.frames import encode
-from emulator.runtimes.cloudfront_functions.process import Call, CallFailed, Code, WorkerProcess
+from emulator.runtimes.cloudfront_functions.process import (
+    Answer,
+    Call,
+    CallFailed,
+    Code,
+    WorkerProcess,
+)
+from emulator.runtimes.cloudfront_functions.throttling import (
+    FAILURES_IN_A_ROW,
+    PAUSE_MS,
+    Throttle,
+)
 from emulator.values.functions import EventType, FunctionEvent, FunctionRun
 from emulator.values.key_values import StoreSnapshot
-from emulator.wire.cloudfront_functions import dump_event, parse_result
+from emulator.values.messages import Request, Response
+from emulator.values.origin_changes import OriginChange
+from emulator.wire.cloudfront_function_origin import parse_origin_change
+from emulator.wire.cloudfront_functions import (
+    dump_event,
+    dump_output,
+    parse_event,
+    parse_result,
+)
 
 TIME_LIMIT_MS: Final = 50.0
 """CPU time after which a call is killed: far above the budget of 1 ms, because our engine and our
@@ -39,7 +58,9 @@ class Outcome:
         logs: The lines it wrote.
         compute_utilization: 0 to 100.
         cpu_ms: CPU time of the call, as measured here.
+        store_reads: How often it read its key value store.
         effects: What helpers of the `cloudfront` module left.
+        is_overrun: Whether it did not end in time, or did not even compile: what throttles.
     """
 
     result: Any
@@ -47,7 +68,27 @@ class Outcome:
     logs: tuple[str, ...]
     compute_utilization: int
     cpu_ms: float
+    store_reads: int
     effects: dict[str, Any]
+    is_overrun: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """What TestFunction answers (facts 8.8).
+
+    Args:
+        outcome: The run: utilization and logs.
+        error_message: `FunctionErrorMessage`; empty on success.
+        output: `FunctionOutput`, JSON text; empty on failure.
+    """
+
+    # Not a test, whatever pytest thinks of the name.
+    __test__ = False
+
+    outcome: Outcome
+    error_message: str
+    output: str
 
 
 class CloudFrontFunctions:
@@ -58,6 +99,10 @@ class CloudFrontFunctions:
         workers: How many processes; calls go to the one with the fewest in flight.
         time_limit_ms: CPU time after which a call is killed.
         seed: For `Math.random()`.
+        throttle_memory_ms: How long a function stays throttled whatever code it gets; real
+            CloudFront took 5 to 15 minutes. 0: mended code runs at once.
+        changes_origins: Whether the caller acts on `FunctionRun.origin_change`; else a function
+            that chooses an origin is refused.
     """
 
     def __init__(
@@ -67,17 +112,29 @@ class CloudFrontFunctions:
         workers: int = 1,
         time_limit_ms: float = TIME_LIMIT_MS,
         seed: int = 0,
+        throttle_memory_ms: float = 0.0,
+        changes_origins: bool = False,
     ) -> None:
         self._clock = clock
+        self.changes_origins = changes_origins
+        self._remembers_names = throttle_memory_ms > 0
+        self.throttle = Throttle(clock, throttle_memory_ms or PAUSE_MS)
         self._workers = [WorkerProcess(time_limit_ms) for _ in range(workers)]
         self._random = random.Random(seed)
         self._call_ids = itertools.count(1)
         self._code_ids = itertools.count(1)
+        self._dropped: list[int] = []
 
     @property
     def worker_pids(self) -> list[int]:
         """The processes that are up."""
         return [worker.pid for worker in self._workers if worker.pid is not None]
+
+    def cpu_s(self) -> float | None:
+        """CPU seconds that the workers have used; None where the system does not tell."""
+        used = [worker.cpu_ns() for worker in self._workers]
+        known = [each for each in used if each is not None]
+        return sum(known) / 1e9 if len(known) == len(used) else None
 
     async def start(self) -> None:
         """Have every worker ready; else the first call starts one."""
@@ -103,12 +160,20 @@ class CloudFrontFunctions:
             ["load", code_id, runtime, imports, inspection.body, inspection.keeps_globals, calls]
         )
         loaded = LoadedFunction(self, name, runtime, inspection, Code(code_id, frame))
-        weakref.finalize(loaded, self._drop, code_id)
+        # Workers are told at the next call: an object may be freed at any time, on any thread.
+        weakref.finalize(loaded, self._dropped.append, code_id).atexit = False
         return loaded
 
-    def _drop(self, code_id: int) -> None:
-        for worker in self._workers:
-            worker.drop(code_id)
+    def throttle_key(self, name: str, code: Code) -> str:
+        """What throttling is remembered by: the name, or this very code."""
+        return name if self._remembers_names else str(code.id)
+
+    def _drop_freed(self) -> None:
+        while self._dropped:
+            code_id = self._dropped.pop()
+            self.throttle.forget(str(code_id))
+            for worker in self._workers:
+                worker.drop(code_id)
 
     async def call(
         self,
@@ -117,8 +182,9 @@ class CloudFrontFunctions:
         raw_query: str | None,
         edge_location_json: str,
         snapshot: StoreSnapshot | None,
-    ) -> tuple[Outcome, str]:
-        """Run one handler; the outcome, and why the process ended under it if it did."""
+    ) -> Outcome:
+        """Run one handler."""
+        self._drop_freed()
         worker = min(self._workers, key=lambda each: each.in_flight)
         arguments = (
             event_json,
@@ -127,26 +193,27 @@ class CloudFrontFunctions:
             float(int(self._clock.epoch_ms())),
             self._random.getrandbits(31),
         )
-        future: asyncio.Future[tuple[str, float]] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         call = Call(next(self._call_ids), code, arguments, snapshot, future)
         worker.submit(call)
         try:
-            text, cpu_ms = await future
+            answer = await future
         except CallFailed as failure:
-            return Outcome(None, str(failure), tuple(call.logs), 100, 0.0, {}), str(failure)
-        shape = _loads(text)
+            logs = tuple(call.logs)
+            return Outcome(None, str(failure), logs, 100, 0.0, 0, {}, is_overrun=True)
+        shape = _loads(answer.outcome)
         utilization = round(
-            100 * cpu_ms * worker.utilization_scale / quotas.FUNCTION_TIME_BUDGET_MS
+            100 * answer.cpu_ms * worker.utilization_scale / quotas.FUNCTION_TIME_BUDGET_MS
         )
-        outcome = Outcome(
+        return Outcome(
             shape.get("result"),
             _error_text(shape.get("error")),
             tuple(call.logs),
             min(100, utilization),
-            cpu_ms,
+            answer.cpu_ms,
+            answer.store_reads,
             shape["effects"],
         )
-        return outcome, ""
 
     def now_ms(self) -> float:
         """The engine's clock."""
@@ -191,12 +258,18 @@ class LoadedFunction:
         shown = dump_event(event)
         request = event.request
         raw_query = request.querystring if request.has_query or request.querystring else None
-        outcome = await self.run_shown(
+        self._refuse_when_throttled()
+        outcome = await self._execute(
             orjson.dumps(shown).decode(), raw_query, _location_json(event), snapshot
         )
-        self._refuse_unknown_effects(outcome)
+        self._engine.throttle.record(self._throttle_key, failed=outcome.is_overrun)
+        self._raise_error(outcome)
+        missing = outcome.effects.get("notEmulated")
+        if missing:
+            raise NotEmulated(missing, where=self.name)
         try:
             result = parse_result(outcome.result, event, shown)
+            origin_change = self._origin_change(outcome, result)
         except EdgeFunctionError as error:
             raise EdgeFunctionError(
                 error.kind,
@@ -210,9 +283,10 @@ class LoadedFunction:
             duration_ms=self._engine.now_ms() - began_ms,
             billed_ms=outcome.cpu_ms,
             compute_utilization=outcome.compute_utilization,
-            store_reads=outcome.effects.get("storeReads", 0),
+            store_reads=outcome.store_reads,
             warnings=self._warnings(outcome),
             custom_log_data=outcome.effects.get("customLogData", ""),
+            origin_change=origin_change,
         )
 
     async def run_shown(
@@ -227,31 +301,79 @@ class LoadedFunction:
         Raises:
             EdgeFunctionError: It failed or did not end.
         """
-        broken = self._inspection.error
-        if broken is not None:
-            raise self._execution_error(broken.engine_message, "mend the line", ())
-        outcome, ended = await self._engine.call(
-            self._code, event_json, raw_query, edge_location_json, snapshot
-        )
-        if outcome.error:
-            mend = "make it do less, or in smaller steps" if ended else "mend the handler"
-            raise self._execution_error(outcome.error, mend, outcome.logs)
+        outcome = await self._execute(event_json, raw_query, edge_location_json, snapshot)
+        self._raise_error(outcome)
         return outcome
 
-    def _execution_error(self, message: str, mend: str, logs: tuple[str, ...]) -> EdgeFunctionError:
-        return EdgeFunctionError(
-            FailureKind.FUNCTION_EXECUTION,
-            NOT_RUN,
-            f"{self.name} ({self.runtime}): {message}; {mend}",
-            logs=logs,
-            engine_message=message,
+    async def test(
+        self, raw_event: dict[str, Any], snapshot: StoreSnapshot | None = None
+    ) -> TestResult:
+        """Run the function as TestFunction does: a failure is part of the answer.
+
+        Args:
+            raw_event: The event object; ids and host names may be left out.
+            snapshot: What its key value store holds.
+
+        Raises:
+            EdgeFunctionError: The event object is not one.
+        """
+        event = parse_event(raw_event)
+        outcome = await self._execute(orjson.dumps(raw_event).decode(), None, "{}", snapshot)
+        if outcome.error:
+            # Seen on CloudFront: the sentence, "Error: ", the engine's message (facts 8.10).
+            return TestResult(outcome, f"{NOT_RUN} Error: {outcome.error}", "")
+        try:
+            parse_result(outcome.result, event, checks_read_only=False)
+        except EdgeFunctionError as error:
+            return TestResult(outcome, error.sentence, "")
+        return TestResult(outcome, "", orjson.dumps(dump_output(outcome.result)).decode())
+
+    async def _execute(
+        self,
+        event_json: str,
+        raw_query: str | None,
+        edge_location_json: str,
+        snapshot: StoreSnapshot | None,
+    ) -> Outcome:
+        broken = self._inspection.error
+        if broken is not None:
+            return Outcome(None, broken.engine_message, (), 0, 0.0, 0, {}, is_overrun=True)
+        return await self._engine.call(
+            self._code, event_json, raw_query, edge_location_json, snapshot
         )
 
-    def _refuse_unknown_effects(self, outcome: Outcome) -> None:
-        origin = outcome.effects.get("origin")
-        missing = f"cf.{origin['kind']}" if origin else outcome.effects.get("notEmulated")
-        if missing:
-            raise NotEmulated(missing, where=self.name)
+    @property
+    def _throttle_key(self) -> str:
+        return self._engine.throttle_key(self.name, self._code)
+
+    def _refuse_when_throttled(self) -> None:
+        if self._engine.throttle.is_closed(self._throttle_key):
+            raise EdgeFunctionError(
+                FailureKind.FUNCTION_THROTTLED,
+                NOT_RUN,
+                f"{self.name} ({self.runtime}) is throttled: its last {FAILURES_IN_A_ROW} runs"
+                " did not compile or did not end in time; mend it, or wait",
+            )
+
+    def _raise_error(self, outcome: Outcome) -> None:
+        if not outcome.error:
+            return
+        raise EdgeFunctionError(
+            FailureKind.FUNCTION_EXECUTION,
+            NOT_RUN,
+            f"{self.name} ({self.runtime}): {outcome.error}; mend the function",
+            logs=outcome.logs,
+            engine_message=outcome.error,
+        )
+
+    def _origin_change(self, outcome: Outcome, result: Request | Response) -> OriginChange | None:
+        raw = outcome.effects.get("origin")
+        if raw is None or isinstance(result, Response):
+            return None
+        change = parse_origin_change(raw["kind"], raw["args"], result.headers)
+        if not self._engine.changes_origins:
+            raise NotEmulated(f"cf.{raw['kind']}", where=self.name)
+        return change
 
     def _warnings(self, outcome: Outcome) -> tuple[str, ...]:
         warnings = [

@@ -8,8 +8,10 @@ Parent to worker:
     ["run", call, function, event, raw_query, edge_location, now_ms, seed, [arn, version] | null]
 Worker to parent:
     ["ready", utilization_scale, process_cpu_ns]
+    ["prepared", call, process_cpu_ns]
     ["log", call, line]
-    ["done", call, outcome, cpu_ms, process_cpu_ns]
+    ["again", call]
+    ["done", call, outcome, cpu_ms, store_reads, process_cpu_ns]
 
 `event`, `edge_location` and `outcome` are JSON texts of their own: only the realm and the wire look
 into them. Calls are answered in the order in which they were sent.

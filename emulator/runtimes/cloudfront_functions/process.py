@@ -25,9 +25,11 @@ from emulator.values.key_values import StoreSnapshot
 
 _WORKER: Final = "emulator.runtimes.cloudfront_functions.worker"
 _PACKAGE_ROOT: Final = Path(__file__).parents[3]
-_WALL_FACTOR: Final = 20
-"""A busy machine gives a worker a fraction of a core: where its CPU time can be read, up to so much
-more wall time may pass; elsewhere the wall time is all there is."""
+_WALL_FACTOR: Final = 100
+"""A busy machine gives a worker a fraction of a core, so CPU time counts; but a process that
+neither works nor answers for so many times the limit is lost."""
+_WALL_FACTOR_ALONE: Final = 10
+"""The same where CPU time cannot be read."""
 _STOP_S: Final = 1.0
 _NOT_STARTED: Final = (
     "the CloudFront Functions worker process did not start; its own message is on standard error"
@@ -42,6 +44,21 @@ class Code:
     frame: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a worker says of a call that has ended.
+
+    Args:
+        outcome: The outcome as JSON.
+        cpu_ms: CPU time of the call.
+        store_reads: How often it read its store.
+    """
+
+    outcome: str
+    cpu_ms: float
+    store_reads: int
+
+
 @dataclass(slots=True, eq=False)
 class Call:
     """One invocation on its way.
@@ -51,7 +68,7 @@ class Call:
         code: The function.
         arguments: What follows the function in the "run" frame, up to the store.
         snapshot: The store's version that the call sees.
-        outcome: Resolves to the outcome's JSON and its CPU ms, or fails with `CallFailed`.
+        answer: Resolves when the call has ended, or fails with `CallFailed`.
         logs: The lines written so far.
     """
 
@@ -59,7 +76,7 @@ class Call:
     code: Code
     arguments: Sequence[Any]
     snapshot: StoreSnapshot | None
-    outcome: asyncio.Future[tuple[str, float]]
+    answer: asyncio.Future[Answer]
     logs: list[str] = field(default_factory=list)
 
 
@@ -101,10 +118,15 @@ class _Connection(asyncio.Protocol):
         """Messages from the worker."""
         for message in self._decoder.feed(data):
             match message:
-                case ["done", call_id, outcome, cpu_ms, process_cpu_ns]:
-                    self._owner.on_done(self, call_id, outcome, cpu_ms, process_cpu_ns)
+                case ["done", call_id, outcome, cpu_ms, store_reads, process_cpu_ns]:
+                    result = Answer(outcome, cpu_ms, store_reads)
+                    self._owner.on_done(self, call_id, result, process_cpu_ns)
                 case ["log", call_id, line]:
                     self._owner.on_log(self, call_id, line)
+                case ["prepared", call_id, process_cpu_ns]:
+                    self._owner.on_prepared(self, call_id, process_cpu_ns)
+                case ["again", call_id]:
+                    self._owner.on_again(self, call_id)
                 case ["ready", scale, process_cpu_ns]:
                     self.is_ready = True
                     self._owner.on_ready(self, scale, process_cpu_ns)
@@ -183,12 +205,18 @@ class WorkerProcess:
         """The process's id, while there is one."""
         return self._connection.process.pid if self._connection is not None else None
 
+    def cpu_ns(self) -> int | None:
+        """CPU time of the present process; None where the system does not tell."""
+        return self._connection.cpu_ns() if self._connection is not None else 0
+
     async def start(self) -> None:
         """Have a process that has said it is ready.
 
         Raises:
             LocalpopError: It ended before that.
         """
+        if self._closed:
+            raise LocalpopError("the CloudFront Functions engine is closed")
         if self._connection is None:
             self._spawn()
         assert self._ready is not None
@@ -274,12 +302,21 @@ class WorkerProcess:
         if connection is self._connection and self._calls[0].id == call_id:
             self._calls[0].logs.append(line)
 
+    def on_prepared(self, connection: _Connection, call_id: int, process_cpu_ns: int) -> None:
+        """The call in front begins only now: there was something to make for it."""
+        if connection is self._connection and self._calls[0].id == call_id:
+            self._begin_head(process_cpu_ns)
+
+    def on_again(self, connection: _Connection, call_id: int) -> None:
+        """The call in front begins anew."""
+        if connection is self._connection and self._calls[0].id == call_id:
+            self._calls[0].logs.clear()
+
     def on_done(
         self,
         connection: _Connection,
         call_id: int,
-        outcome: str,
-        cpu_ms: float,
+        answer: Answer,
         process_cpu_ns: int,
     ) -> None:
         """The call in front has ended, and the next one begins."""
@@ -288,16 +325,16 @@ class WorkerProcess:
         call = self._calls.popleft()
         assert call.id == call_id
         self._begin_head(process_cpu_ns)
-        if not call.outcome.done():
-            call.outcome.set_result((outcome, cpu_ms))
+        if not call.answer.done():
+            call.answer.set_result(answer)
 
     def _begin_head(self, process_cpu_ns: int) -> None:
         self._head_since_s = asyncio.get_running_loop().time()
         self._head_cpu_ns = process_cpu_ns
 
     def _fail(self, call: Call, reason: str) -> None:
-        if not call.outcome.done():
-            call.outcome.set_exception(CallFailed(reason))
+        if not call.answer.done():
+            call.answer.set_exception(CallFailed(reason))
 
     def _fail_all(self, reason: str) -> None:
         while self._calls:
@@ -329,7 +366,7 @@ class WorkerProcess:
     def _is_over(self, connection: _Connection, waited_ms: float) -> bool:
         cpu_ns = connection.cpu_ns()
         if cpu_ns is None:
-            return True
+            return waited_ms >= self._limit_ms * _WALL_FACTOR_ALONE
         used_ms = (cpu_ns - self._head_cpu_ns) / 1e6
         return used_ms >= self._limit_ms or waited_ms >= self._limit_ms * _WALL_FACTOR
 

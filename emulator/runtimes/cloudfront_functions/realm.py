@@ -69,6 +69,7 @@ class Invocation:
 
     store: StoreView
     log: Callable[[str], None]
+    store_reads: int = 0
     log_bytes_left: int = field(default=quotas.FUNCTION_LOG_MAX_BYTES)
 
 
@@ -107,10 +108,10 @@ class Realm:
         self._call = Invocation(NoStore(), lambda _line: None)
         self._add_host()
         frame = self._context.eval(_frame_source(runtime))(self._context.eval(_HOST))
+        self.is_fresh = True
         self._invoke = self._context.eval("(frame) => frame.invoke")(frame)
         self._outcome = self._context.eval("(frame) => frame.outcome")(frame)
         self._factory = self._context.eval(factory_source(imports, body))
-        self._context.gc()
         self._limit_memory()
 
     def run(
@@ -127,6 +128,7 @@ class Realm:
         The outcome is `{"result": …, "effects": {…}}`, or `{"error": {…}, "effects": {…}}`.
         """
         self._call = call
+        self.is_fresh = False
         try:
             outcome = self._invoke(
                 self._factory, event_json, raw_query, edge_location_json, now_ms, seed
@@ -155,12 +157,16 @@ class Realm:
 
     def _add_host(self) -> None:
         add = self._context.add_callable
-        add("$get", lambda key: self._call.store.get(key))
+        add("$get", self._get)
         add("$store", lambda: self._call.store.id)
         add("$meta", lambda: self._call.store.meta_json())
         add("$hash", _digest)
         add("$log", self._log)
         add("$words", self._translated)
+
+    def _get(self, key: str) -> str | None:
+        self._call.store_reads += 1
+        return self._call.store.get(key)
 
     def _log(self, line: str) -> None:
         call = self._call
@@ -185,6 +191,11 @@ _HOST: Final = """(function () {
     }
     return host;
 })()"""
+
+
+def ran_out_of_memory(outcome: str) -> bool:
+    """Whether an outcome says that the memory limit was reached."""
+    return outcome.startswith('{"error":{"memory":true')
 
 
 def _failure_json(text: str) -> str:

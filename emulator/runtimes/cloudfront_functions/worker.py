@@ -10,6 +10,7 @@ built-in (facts/engines.md 1); the parent kills the process instead.
 from __future__ import annotations
 
 import ctypes
+import resource
 import select
 import signal
 import socket
@@ -25,10 +26,16 @@ from quickjs import Context
 
 from emulator.runtimes.cloudfront_functions.factory import Import
 from emulator.runtimes.cloudfront_functions.frames import Decoder, encode
-from emulator.runtimes.cloudfront_functions.realm import Invocation, NoStore, Realm
+from emulator.runtimes.cloudfront_functions.realm import (
+    Invocation,
+    NoStore,
+    Realm,
+    ran_out_of_memory,
+)
 from emulator.runtimes.cloudfront_functions.words import MemberCall
 
-_RECEIVE_BYTES: Final = 256 * 1024
+_RECEIVE_BYTES: Final = 64 * 1024
+"""recv() allocates as much each time; above 128 KB malloc would map and unmap pages for it."""
 _IDLE_S: Final = 0.02
 """This long without a call, and there is time to tidy up."""
 _CALLS_BETWEEN_COLLECTIONS: Final = 500
@@ -88,6 +95,7 @@ class _Worker:
         self._functions: dict[int, _LoadedCode] = {}
         self._stores: dict[tuple[str, int], _StoreVersion] = {}
         self._calls_since_collection = 0
+        self._has_stale_realms = False
 
     def serve(self) -> None:
         """Answer until the other end is closed."""
@@ -166,21 +174,37 @@ class _Worker:
         code = self._functions[function]
         view = self._stores[store[0], store[1]] if store is not None else NoStore()
         invocation = Invocation(view, lambda line: self._send(["log", call, line]))
+        if code.realm is None:
+            code.prepare()
+            # Making a realm takes longer than most calls; it is not the call's own time.
+            self._send(["prepared", call, time.process_time_ns()])
         realm = code.prepare()
+        was_fresh = realm.is_fresh
         began_ns = time.thread_time_ns()
         outcome = realm.run(invocation, event, raw_query, edge_location, now_ms, seed)
+        if ran_out_of_memory(outcome):
+            code.realm = None
+            if not was_fresh:
+                # It may have been full of what earlier calls left: only a fresh realm tells.
+                self._send(["again", call])
+                self._run(call, function, event, raw_query, edge_location, now_ms, seed, store)
+                return
         cpu_ms = (time.thread_time_ns() - began_ns) / 1e6
         if code.keeps_globals:
             # What it left in shared objects must not reach the next call; a new realm is made when
             # there is time.
             code.realm = None
-        self._send(["done", call, outcome, cpu_ms, time.process_time_ns()])
+            self._has_stale_realms = True
+        reads = invocation.store_reads
+        self._send(["done", call, outcome, cpu_ms, reads, time.process_time_ns()])
         self._calls_since_collection += 1
 
     # -- Chores --
 
     def _has_chores(self) -> bool:
-        return self._calls_since_collection > 0
+        return self._has_stale_realms or (
+            self._calls_since_collection >= _CALLS_BETWEEN_COLLECTIONS
+        )
 
     def _do_chores(self) -> None:
         collect = self._calls_since_collection >= _CALLS_BETWEEN_COLLECTIONS
@@ -189,7 +213,9 @@ class _Worker:
                 code.realm.collect_garbage()
             elif code.keeps_globals:
                 code.prepare()
-        self._calls_since_collection = 0
+        self._has_stale_realms = False
+        if collect:
+            self._calls_since_collection = 0
 
 
 def _measure_ms() -> float:
@@ -203,6 +229,11 @@ def _measure_ms() -> float:
     return max(min(times), 1) / 1e6
 
 
+def _leave_no_core() -> None:
+    # A crash of the engine fails one call; a core file of it would fill somebody's disk.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def _die_with_parent() -> None:
     # A function in an endless loop never sees the socket's end.
     if sys.platform == "linux":
@@ -212,6 +243,7 @@ def _die_with_parent() -> None:
 def main() -> None:
     """Serve on the socket whose number is the first argument."""
     _die_with_parent()
+    _leave_no_core()
     # The terminal sends Ctrl-C to every process; the parent closes the socket when it ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(fileno=int(sys.argv[1])) as connection:

@@ -73,7 +73,8 @@ function wrapErrorType(name) {
         }
     };
     hidden(Wrapped, 'name', name);
-    defineProperty(Wrapped, 'length', { value: name === 'AggregateError' ? 2 : 1, configurable: true });
+    const length = name === 'AggregateError' ? 2 : 1;
+    defineProperty(Wrapped, 'length', { value: length, configurable: true });
     defineProperty(Wrapped, 'prototype', { value: Native.prototype });
     hidden(Native.prototype, 'constructor', Wrapped);
     hidden(globalThis, name, Wrapped);

@@ -1,7 +1,7 @@
 // Text and bytes. Bytes cross to the host in base64, because the bridge ends strings at U+0000.
 
-// Long loops over characters are slow in this engine, so its own natives do the work; what they cannot
-// (half surrogate pairs, broken UTF-8) is left to the loops below.
+// Long loops over characters are slow in this engine, so its own natives do the work; what they
+// cannot (half surrogate pairs, broken UTF-8) is left to the loops below.
 
 const natives = {
     atob,
@@ -138,7 +138,8 @@ class TextEncoder {
 
     encodeInto(text, target) {
         if (!(target instanceof Uint8Array)) {
-            throw failure(NativeTypeError, 'The "destination" argument must be an instance of Uint8Array');
+            throw failure(NativeTypeError,
+                'The "destination" argument must be an instance of Uint8Array');
         }
         let read = 0;
         let written = 0;
@@ -176,7 +177,8 @@ class TextDecoder {
     decode(input, options) {
         const given = input === undefined ? new Uint8Array(0) : asBytes(input);
         if (given === null) {
-            throw failure(NativeTypeError, 'The "input" argument must be an instance of TypedArray');
+            throw failure(NativeTypeError,
+                'The "input" argument must be an instance of TypedArray');
         }
         let bytes = given;
         if (this.#rest.length > 0) {

@@ -22,7 +22,8 @@ function notBufferLike(what, value) {
 
 function needBytes(what, value) {
     if (value instanceof Uint8Array) return value;
-    throw failure(NativeTypeError, `"${what}" argument must be an instance of Buffer or Uint8Array`);
+    throw failure(NativeTypeError,
+        `"${what}" argument must be an instance of Buffer or Uint8Array`);
 }
 
 function needSize(value) {
@@ -284,7 +285,9 @@ function widthOf(value) {
 
 function readBytes(buffer, at, width, signed, little) {
     let value = 0;
-    for (let i = 0; i < width; i++) value = value * 256 + buffer[little ? at + width - 1 - i : at + i];
+    for (let i = 0; i < width; i++) {
+        value = value * 256 + buffer[little ? at + width - 1 - i : at + i];
+    }
     return signed && value >= 2 ** (8 * width - 1) ? value - 2 ** (8 * width) : value;
 }
 
@@ -329,7 +332,8 @@ function addNumberMethods(proto) {
             });
             hidden(proto, `write${name}${order}`, function write(value, offset) {
                 const at = boundOf(this, offset, width);
-                new DataView(this.buffer, this.byteOffset + at)[`setFloat${bits}`](0, value, little);
+                const view = new DataView(this.buffer, this.byteOffset + at);
+                view[`setFloat${bits}`](0, value, little);
                 return at + width;
             });
         }

@@ -25,6 +25,11 @@ function hashInput(what, value, encoding) {
     throw failure(NativeTypeError, `${what} is not a string or Buffer-like object`);
 }
 
+// A copy, because the array may change before the digest is made.
+function kept(input) {
+    return input.bytes === null ? input : { text: '', bytes: input.bytes.slice() };
+}
+
 function joined(parts) {
     if (parts.length === 0) return { text: '', bytes: null };
     if (parts.length === 1) return parts[0];
@@ -66,8 +71,7 @@ class Hash {
     update(data, encoding) {
         this.#needOpen();
         const input = hashInput('data', data, encoding);
-        // The array may change before the digest is made.
-        this.#parts.push(input.bytes === null ? input : { text: '', bytes: input.bytes.slice() });
+        this.#parts.push(kept(input));
         return this;
     }
 
@@ -102,7 +106,7 @@ const cryptoModule = {
     createHmac(algorithm, key) {
         const name = algorithmOf(algorithm);
         const input = hashInput('key', key);
-        return new Hmac(name, input.bytes === null ? input : { text: '', bytes: input.bytes.slice() }, []);
+        return new Hmac(name, kept(input), []);
     },
 };
 
@@ -198,7 +202,9 @@ const querystringModule = {
 };
 
 const modules = { crypto: cryptoModule, querystring: querystringModule };
-if (!RUNTIME_1) modules.buffer = { Buffer, constants: { MAX_LENGTH: 2147483647 }, kMaxLength: 2147483647 };
+if (!RUNTIME_1) {
+    modules.buffer = { Buffer, constants: { MAX_LENGTH: 2147483647 }, kMaxLength: 2147483647 };
+}
 
 for (const name of Object.keys(modules)) Object.freeze(modules[name]);
 

@@ -1,11 +1,13 @@
 // import cf from 'cloudfront' (runtime 2.0). What a helper learns of the invocation comes from the
-// host; what it decides (an origin, custom log data) is kept in `effects` and leaves with the result.
+// host; what it decides (an origin, custom log data) is kept in `effects` and leaves with the
+// result.
 
-let effects = {};
-let insideHandler = false;
-let context = {};
+let effects = null;
+let eventType = '';
+let edgeLocationText = '{}';
 
 function effect(name, value) {
+    effects = effects || {};
     effects[name] = value;
 }
 
@@ -18,7 +20,6 @@ class KeyValueStoreHandle {
         if (typeof key !== 'string') throw failure(NativeTypeError, 'key must be a string');
         const format = options === undefined || options === null ? 'string' : options.format;
         const value = host.get(key);
-        effects.storeReads = (effects.storeReads || 0) + 1;
         if (value === null) throw rejectedKey('KeyNotFound');
         if (format === undefined || format === 'string') return value;
         if (format === 'json') return JSON.parse(value);
@@ -28,7 +29,6 @@ class KeyValueStoreHandle {
 
     async exists(key) {
         if (typeof key !== 'string') throw failure(NativeTypeError, 'key must be a string');
-        effects.storeReads = (effects.storeReads || 0) + 1;
         return host.get(key) !== null;
     }
 
@@ -39,9 +39,12 @@ class KeyValueStoreHandle {
 
 function kvs(id) {
     const known = host.store();
-    if (known === '') throw failure(NativeError, 'no key value store is associated with the function');
+    if (known === '') {
+        throw failure(NativeError, 'no key value store is associated with the function');
+    }
     if (id !== undefined && id !== known) {
-        throw failure(NativeError, `key value store "${textOf(id)}" is not associated with the function`);
+        throw failure(NativeError,
+            `key value store "${textOf(id)}" is not associated with the function`);
     }
     return new KeyValueStoreHandle();
 }
@@ -59,10 +62,11 @@ for (const name of ['id', 'parameters']) {
 
 function originChange(kind) {
     return function change(...args) {
-        if (context.eventType !== 'viewer-request') {
+        if (eventType !== 'viewer-request') {
             throw failure(NativeError, `cf.${kind} is available in viewer-request functions only`);
         }
-        effect('origin', { kind, args });
+        // What the function does with its arguments later does not count.
+        effect('origin', { kind, args: NativeJSONParse(stringify(args)) });
     };
 }
 
@@ -73,9 +77,11 @@ function notEmulated(name) {
     };
 }
 
+const NativeJSONParse = JSON.parse;
+
 const cloudfrontModule = {
     kvs,
-    get edgeLocation() { return context.edgeLocation; },
+    get edgeLocation() { return NativeJSONParse(edgeLocationText); },
     logCustomData,
     updateRequestOrigin: originChange('updateRequestOrigin'),
     selectRequestOriginById: originChange('selectRequestOriginById'),

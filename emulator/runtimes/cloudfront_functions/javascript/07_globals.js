@@ -1,13 +1,11 @@
-// What the real engine has stays; everything else of quickjs-ng goes. The lists are in 00_globals.js:
-// AWS's two runtime pages, completed by what the njs of that time offers beside them.
+// What the real engine has stays; everything else of quickjs-ng goes. The lists are in
+// 00_globals.js: AWS's two runtime pages, completed by what the njs of that time offers beside them.
 
 const iteratorSymbol = Symbol.iterator;
 
 function consoleLog(message) {
     host.log(textOf(message));
 }
-
-const NativeJSONParse = JSON.parse;
 
 // On failure the text is read once more, for njs's message and position.
 function parseJSON(text, reviver) {
@@ -141,7 +139,9 @@ function addByteStrings() {
         for (let i = 0; i < part.length; i++) if (part.charCodeAt(i) > 255) return null;
         return String(part);
     });
-    hidden(proto, 'fromBytes', function fromBytes(start, end) { return written(bytesOf(this.slice(start, end))); });
+    hidden(proto, 'fromBytes', function fromBytes(start, end) {
+        return written(bytesOf(this.slice(start, end)));
+    });
     const plain = proto.toString;
     hidden(proto, 'toString', function toString(encoding) {
         const text = plain.call(this);
@@ -195,14 +195,18 @@ function blockFunctionConstructors() {
     const kinds = [function () {}, async function () {}, function* () {}, async function* () {}];
     for (const made of kinds) {
         const proto = Object.getPrototypeOf(made);
-        defineProperty(proto, 'constructor', { value: blocked, configurable: false, writable: false });
+        defineProperty(proto, 'constructor', { value: blocked, configurable: false });
     }
 }
 
 function keepOnly(object, names) {
-    for (const key of reflect.ownKeys(object)) {
-        const name = typeof key === 'symbol' ? `@@${key.description.replace('Symbol.', '')}` : key;
-        if (!names.includes(name)) reflect.deleteProperty(object, key);
+    const kept = {};
+    for (let i = 0; i < names.length; i++) kept[`:${names[i]}`] = true;
+    const keys = reflect.ownKeys(object);
+    for (let i = 0; i < keys.length; i++) {
+        const key = keys[i];
+        const name = typeof key === 'symbol' ? `@@${key.description.slice('Symbol.'.length)}` : key;
+        if (kept[`:${name}`] !== true) reflect.deleteProperty(object, key);
     }
 }
 

@@ -1,12 +1,12 @@
-// One invocation. The factory makes a fresh scope from the function's code, so nothing that the code
-// keeps in its own variables outlives the call.
+// One invocation. The factory makes a fresh scope from the function's code, so nothing that the
+// code keeps in its own variables outlives the call.
 
 let settled = null;
 
 // A result or a failure as text; JSON.stringify of a cyclic object fails the function.
 function finished(result) {
     const json = stringify(result);
-    const extra = stringify(effects);
+    const extra = effects === null ? '{}' : stringify(effects);
     return `{"result":${json === undefined ? 'null' : json},"effects":${extra}}`;
 }
 
@@ -14,12 +14,13 @@ function failed(error) {
     const isError = error instanceof NativeError;
     return stringify({
         error: {
-            // Only a failed allocation throws null by itself.
-            memory: error === null,
+            // Without memory for an error the engine throws null.
+            memory: error === null
+                || (error instanceof NativeInternalError && error.message === 'out of memory'),
             text: textOf(error),
             stack: isError && typeof error.stack === 'string' ? error.stack : '',
         },
-        effects,
+        effects: effects === null ? {} : effects,
     });
 }
 
@@ -31,8 +32,8 @@ function settle(make, value) {
     }
 }
 
-// njs fails an invocation for a promise that was rejected and that nobody looked at. The engine does
-// not tell of those; but a call whose result is thrown away cannot be looked at by anyone.
+// njs fails an invocation for a promise that was rejected and that nobody looked at. The engine
+// does not tell of those; but nobody can look at a call whose result is thrown away.
 let watching = false;
 let unhandled = null;
 
@@ -56,7 +57,7 @@ function eventOf(json, rawQueryString) {
 
 // Returns the outcome, or '' while a promise is pending.
 function invoke(factory, eventJson, rawQueryString, edgeLocation, nowMs, seed) {
-    effects = {};
+    effects = null;
     settled = null;
     watching = false;
     unhandled = null;
@@ -64,10 +65,8 @@ function invoke(factory, eventJson, rawQueryString, edgeLocation, nowMs, seed) {
     randomState = seed | 0;
     try {
         const event = eventOf(eventJson, rawQueryString);
-        context = {
-            eventType: event.context && event.context.eventType,
-            edgeLocation: NativeJSONParse(edgeLocation),
-        };
+        eventType = event.context && event.context.eventType;
+        edgeLocationText = edgeLocation;
         const handler = factory(cloudfrontModule, modules.crypto, modules.querystring,
             modules.buffer, watch);
         if (typeof handler !== 'function') {
