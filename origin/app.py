@@ -43,6 +43,8 @@ RETRY_AFTER_S = 1
 
 _ANSWER_HEADERS = {"cache-control": "private, no-store", "x-answer-source": "origin"}
 _NO_STORE = {"cache-control": "private, no-store"}
+# The index is the same for everybody, so the CDN may keep it.
+_SHARED = {"cache-control": "public, max-age=300"}
 
 
 def create_app(
@@ -284,7 +286,7 @@ async def _index(request: Request) -> Response:
         f"<td>{'ahead of time' if action.is_precomputed else 'when asked'}</td></tr>"
         for action in ACTIONS.values()
     )
-    return HTMLResponse(_INDEX.replace("{rows}", rows), headers=_NO_STORE)
+    return HTMLResponse(_INDEX.replace("{rows}", rows), headers=_SHARED)
 
 
 _INDEX = """<!doctype html>

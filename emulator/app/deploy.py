@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import which
 
+from emulator.app.account_site import AccountSite
+from emulator.app.function_logs import FunctionLogs
 from emulator.edge.functions import CloudFrontFunction, EdgeFunction, LambdaFunction
 from emulator.edge.site import OriginTarget, Site
 from emulator.errors import ConfigError
@@ -18,8 +22,13 @@ from emulator.project.local import FILE_NAME, LocalOrigin, LocalSettings
 from emulator.runtimes.cloudfront_functions.checker import Problem, check
 from emulator.runtimes.cloudfront_functions.engine import CloudFrontFunctions
 from emulator.runtimes.lambda_edge import LambdaFunctions, LoadedLambda, build
+from emulator.runtimes.lambda_edge.syntax import syntax_problem
+from emulator.stores.account import Account
+from emulator.stores.edge_copies import EdgeCopies
 from emulator.stores.key_value_stores import KeyValueStores
-from emulator.values.distribution import Distribution, Origin
+from emulator.stores.lambda_packages import LambdaPackages
+from emulator.values.distribution import Distribution, Origin, OriginKind
+from emulator.values.findings import Finding, error
 from emulator.values.functions import EdgeLocation
 from emulator.values.key_values import StoreSnapshot
 from emulator.values.lambda_edge import LambdaDeclaration
@@ -33,11 +42,14 @@ class Deployed:
         site: For the edge.
         warnings: What would fail at run time or differs from AWS; shown at once.
         files: What to watch for changes.
+        held_back: Functions whose saved code does not compile, and why; the last good version
+            stays in use.
     """
 
     site: Site
     warnings: tuple[str, ...]
     files: tuple[Path, ...]
+    held_back: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -49,13 +61,30 @@ class Deployer:
         stores: The account's key value stores.
         functions: The engine of CloudFront Functions.
         lambdas: The sandboxes of Lambda@Edge.
+        account: What was made through the AWS endpoint.
+        packages: The code of the account's Lambda functions.
+        logs: Keeps what functions write.
+        copies: The versions of stores that edge servers hold.
+        declared: What the template declared when it was deployed last.
     """
 
     settings: LocalSettings
     stores: KeyValueStores
     functions: CloudFrontFunctions
     lambdas: LambdaFunctions
-    _loaded: list[LoadedLambda] = field(default_factory=list)
+    account: Account
+    packages: LambdaPackages
+    logs: FunctionLogs
+    copies: EdgeCopies
+    declared: TemplateDeclarations = field(default_factory=TemplateDeclarations)
+    _loaded: dict[str, LoadedLambda] = field(default_factory=dict)
+    _edge_functions: dict[str, EdgeFunction] = field(default_factory=dict)
+    _account_site: AccountSite = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._account_site = AccountSite(
+            self.account, self.packages, self.functions, self.lambdas, self._copy, self.logs
+        )
 
     async def deploy(self, declared: TemplateDeclarations) -> Deployed:
         """Make what is declared; the edge still serves what it had.
@@ -64,27 +93,55 @@ class Deployer:
             ConfigError: Something cannot be made; nothing has changed then but new stores.
         """
         for store in declared.stores:
+            if store.entries and self.stores.find(store.name) is None:
+                # ImportSource: only when the store is made, as at AWS.
+                await self.stores.create(store.name, comment=store.comment, items=store.entries)
             await self.stores.ensure(store.name, comment=store.comment)
-        warnings: list[str] = []
-        fresh: list[LoadedLambda] = []
+        warnings = [str(finding) for finding in declared.warnings]
+        fresh: dict[str, LoadedLambda] = {}
+        held_back: list[str] = []
         edge_functions: dict[str, EdgeFunction] = {}
         for function in declared.functions:
             edge_functions[function.arn] = self._cloudfront_function(function, warnings)
         for declaration in declared.lambdas:
-            edge_functions |= self._lambda_function(declaration, fresh, warnings)
+            problem = await _syntax_problem(declaration)
+            if problem and set(declaration.versions) <= set(self._loaded):
+                held_back.append(f"{declaration.name}: {problem}")
+                fresh |= self._hold_back(declaration, problem)
+                continue
+            if problem:
+                warnings.append(f"would fail when it runs: {declaration.name}: {problem}")
+            fresh |= self._lambda_function(declaration, warnings)
+        edge_functions |= {
+            arn: LambdaFunction(one.declaration.name, one) for arn, one in fresh.items()
+        }
         for distribution in declared.distributions:
             _require_functions(distribution, edge_functions)
+            for origin in distribution.origins.values():
+                self._target(origin)
+        for arn, loaded in self._loaded.items():
+            if fresh.get(arn) is not loaded:
+                # Requests under way keep their environment; idle ones end.
+                self.lambdas.unload(loaded)
+        self._loaded = fresh
+        self.declared, self._edge_functions = declared, edge_functions
+        return Deployed(self.site(), tuple(warnings), self._files(declared), tuple(held_back))
+
+    def site(self) -> Site:
+        """What the template declares, and behind it what was made through the AWS endpoint."""
+        made = self._account_site.distributions()
+        functions = {**self._edge_functions, **self._account_site.edge_functions(made)}
         origins = {
             (distribution.id, origin.id): self._target(origin)
-            for distribution in declared.distributions
+            for distribution in self.declared.distributions
             for origin in distribution.origins.values()
         }
-        for loaded in self._loaded:
-            # Requests under way keep their environment; idle ones end.
-            self.lambdas.unload(loaded)
-        self._loaded = fresh
-        site = Site(declared.distributions, edge_functions, origins)
-        return Deployed(site, tuple(warnings), self._files(declared))
+        origins |= {
+            (distribution.id, origin.id): self._target(origin, or_nowhere=True)
+            for distribution in made
+            for origin in distribution.origins.values()
+        }
+        return Site((*self.declared.distributions, *made), functions, origins)
 
     def _cloudfront_function(
         self, declared: FunctionDeclaration, warnings: list[str]
@@ -93,40 +150,51 @@ class Deployer:
         shown, code = _source(declared)
         loaded = self.functions.load(declared.name, code, declared.runtime)
         warnings += [f"would fail when it runs: {_line(shown, one)}" for one in loaded.problems]
-        return CloudFrontFunction(declared.name, loaded, declared.store_arn, self._copy)
+        logged = self.logs.logged(declared.name, loaded)
+        return CloudFrontFunction(declared.name, logged, declared.store_arn, self._copy)
 
     def _copy(self, arn: str, location: EdgeLocation) -> StoreSnapshot:
-        """The version of a store that an edge server holds; writes arrive at once."""
-        return self.stores.snapshot(arn)
+        """The version of a store that an edge server holds."""
+        return self.copies.copy(arn, location)
+
+    def _hold_back(
+        self, declared: LambdaFunctionDeclaration, problem: str
+    ) -> dict[str, LoadedLambda]:
+        """The version that is in use, by ARN; whoever looks at a request is told."""
+        kept = {arn: self._loaded[arn] for arn in declared.versions}
+        for loaded in kept.values():
+            loaded.notice = f"{problem} (what was saved does not compile; the last good runs)"
+        return kept
 
     def _lambda_function(
-        self,
-        declared: LambdaFunctionDeclaration,
-        fresh: list[LoadedLambda],
-        warnings: list[str],
-    ) -> dict[str, EdgeFunction]:
-        target = self.settings.state / "packages" / declared.name
-        package = build(declared.path, target, declared.baked)
-        made: dict[str, EdgeFunction] = {}
+        self, declared: LambdaFunctionDeclaration, warnings: list[str]
+    ) -> dict[str, LoadedLambda]:
+        """Each of its versions, by ARN."""
+        package = build(declared.path, self._package(declared), declared.baked)
+        made: dict[str, LoadedLambda] = {}
         for arn in declared.versions:
-            loaded = self.lambdas.load(
-                LambdaDeclaration(
-                    name=declared.name,
-                    handler=declared.handler,
-                    runtime=declared.runtime,
-                    package=package,
-                    timeout_s=declared.timeout_s,
-                    memory_mb=declared.memory_mb,
-                    version=arn.rpartition(":")[2],
-                )
-            )
-            made[arn] = LambdaFunction(declared.name, loaded)
-            fresh.append(loaded)
-            warnings += loaded.warnings
+            made[arn] = self.lambdas.load(lambda_declaration(declared, arn, package))
+            warnings += made[arn].warnings
         return made
 
-    def _target(self, origin: Origin) -> OriginTarget:
-        local = self.settings.origins.get(origin.id) or _itself(origin)
+    def _package(self, declared: LambdaFunctionDeclaration) -> Path:
+        return self.settings.state / "packages" / declared.name
+
+    def _target(self, origin: Origin, *, or_nowhere: bool = False) -> OriginTarget:
+        """Where an origin is, by its id or its domain name in localpop.toml.
+
+        Args:
+            origin: The origin.
+            or_nowhere: One that is not mapped gets an address that does not resolve, so that
+                viewers see what they would at AWS; else that is an error.
+
+        Raises:
+            ConfigError: Where it is is not said.
+        """
+        mapped = self.settings.origins
+        local = mapped.get(origin.id) or mapped.get(origin.domain_name)
+        if local is None:
+            local = _nowhere(origin) if or_nowhere and not _is_here(origin) else _itself(origin)
         timeouts = OriginTimeouts(
             origin.connection_attempts,
             origin.connection_timeout_s,
@@ -136,27 +204,53 @@ class Deployer:
         return OriginTarget(local.address, local.region, local.front, timeouts)
 
     def _files(self, declared: TemplateDeclarations) -> tuple[Path, ...]:
-        paths = [self.settings.template, self.settings.folder / FILE_NAME]
+        paths = [*declared.files, self.settings.folder / FILE_NAME]
         paths += [function.path for function in declared.functions if function.path]
         for declaration in declared.lambdas:
             paths += sorted(path for path in declaration.path.rglob("*") if path.is_file())
         return tuple(path for path in paths if "__pycache__" not in path.parts)
 
 
-def problems_of(declared: TemplateDeclarations, settings: LocalSettings) -> list[str]:
-    """What would fail at run time, found without running anything.
+def lambda_declaration(
+    declared: LambdaFunctionDeclaration, arn: str, package: Path
+) -> LambdaDeclaration:
+    """A published version as the runtime wants it."""
+    return LambdaDeclaration(
+        name=declared.name,
+        handler=declared.handler,
+        runtime=declared.runtime,
+        package=package,
+        timeout_s=declared.timeout_s,
+        memory_mb=declared.memory_mb,
+        version=arn.rpartition(":")[2],
+        source=declared.path,
+    )
 
-    Raises:
-        ConfigError: An origin of the template has no place on this machine.
-    """
+
+async def _syntax_problem(declared: LambdaFunctionDeclaration) -> str:
+    return await asyncio.to_thread(
+        syntax_problem, declared.path, declared.handler, declared.runtime, node=which("node")
+    )
+
+
+def problems_of(declared: TemplateDeclarations, settings: LocalSettings) -> list[Finding]:
+    """What would fail at run time, and origins without a place; found without running anything."""
     problems = []
     for function in declared.functions:
         shown, code = _source(function)
-        problems += [_line(shown, problem) for problem in check(code, function.runtime)]
+        problems += [
+            error(f"It would fail when it runs: {problem.message}", _place(shown, problem))
+            for problem in check(code, function.runtime)
+        ]
+    said = {*settings.origins, *settings.folders, *settings.remotes}
     for distribution in declared.distributions:
         for origin in distribution.origins.values():
-            if origin.id not in settings.origins:
+            if origin.id in said or origin.kind is not OriginKind.CUSTOM:
+                continue
+            try:
                 _itself(origin)
+            except ConfigError as wrong:
+                problems.append(error(wrong.what, wrong.where, wrong.mend))
     return problems
 
 
@@ -168,12 +262,26 @@ def _source(function: FunctionDeclaration) -> tuple[str, str]:
 
 
 def _line(shown: str, problem: Problem) -> str:
-    return f"{shown}:{problem.line}:{problem.column}: {problem.message}"
+    return f"{_place(shown, problem)}: {problem.message}"
+
+
+def _place(shown: str, problem: Problem) -> str:
+    return f"{shown}:{problem.line}:{problem.column}"
+
+
+def _is_here(origin: Origin) -> bool:
+    return origin.domain_name in ("localhost", "127.0.0.1")
+
+
+def _nowhere(origin: Origin) -> LocalOrigin:
+    """RFC 6761: names under `invalid` never resolve; the Trace shows what is to be mapped."""
+    name = f"{origin.domain_name}.is-not-mapped-in-localpop-toml.invalid"
+    return LocalOrigin(OriginAddress(name, origin.port, origin.https))
 
 
 def _itself(origin: Origin) -> LocalOrigin:
     """A custom origin that is on this machine already needs no entry in localpop.toml."""
-    if origin.domain_name in ("localhost", "127.0.0.1"):
+    if _is_here(origin):
         return LocalOrigin(OriginAddress(origin.domain_name, origin.port, origin.https))
     raise ConfigError(
         f"Where the origin {origin.id} ({origin.domain_name}) runs on this machine is not said.",

@@ -4,31 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
+from emulator.app.access_log_file import AccessLogFile
 from emulator.app.children import Child, aws_environment, declared_environment
 from emulator.app.deploy import Deployed, Deployer
+from emulator.app.function_logs import FunctionLogs
 from emulator.app.servers import Listener, bind, port_of
+from emulator.app.tls import server_context
 from emulator.app.watch import watch
-from emulator.aws.app import create_app
+from emulator.aws.app import CloudFrontControl, create_app
 from emulator.aws.bedrock_runtime import BedrockRuntime
+from emulator.aws.cloudfront.control_plane import ControlPlane
+from emulator.aws.other_services import OtherServices
 from emulator.clock.real import RealClock
 from emulator.dashboard.app import create_dashboard
 from emulator.edge.delivery import Edge, EdgeSettings
 from emulator.edge.passage import World
+from emulator.edge.site import Site
 from emulator.errors import ConfigError, LocalpopError
 from emulator.network.latency import LatencyModel
 from emulator.network.origins import OriginClient
+from emulator.project.declarations import TemplateDeclarations
 from emulator.project.local import LocalSettings, read_local
 from emulator.project.template import read_template, template_attribute
 from emulator.runtimes.cloudfront_functions.engine import CloudFrontFunctions
 from emulator.runtimes.lambda_edge import LambdaFunctions
+from emulator.stores.account import Account
+from emulator.stores.edge_copies import EdgeCopies
 from emulator.stores.key_value_stores import KeyValueStores
+from emulator.stores.lambda_packages import LambdaPackages
 from emulator.values.lambda_edge import LambdaEdgeSwitches
 from emulator.viewer.protocol import ViewerConnection
+
+_HTTPS_PORT: Final = 8443
 
 Tell = Callable[[str], None]
 """Where a line for the person at the terminal goes."""
@@ -43,6 +57,7 @@ class Emulator:
         tell: Where messages go.
         edge: What answers viewers.
         viewer_url: The viewers' port.
+        https_url: The viewers' port for HTTPS.
         aws_url: The AWS endpoint, as SDKs are told it.
         dashboard_url: The dashboard.
         environment: What commands learn.
@@ -53,6 +68,7 @@ class Emulator:
     edge: Edge
     deployer: Deployer
     viewer_url: str
+    https_url: str
     aws_url: str
     dashboard_url: str
     environment: dict[str, str]
@@ -67,11 +83,17 @@ class Emulator:
         Raises:
             LocalpopError: Something is wrong; what was in use stays so.
         """
-        declared = read_template(self.settings.template, self.settings.parameters)
+        # A reload reads localpop.toml anew, for the deployer.
+        settings = self.deployer.settings
+        declared = read_template(settings.templates, settings.parameters, settings.answers)
         deployed = await self.deployer.deploy(declared)
         self.edge.site = deployed.site
         self._files = deployed.files
         return deployed
+
+    async def account_changed(self) -> None:
+        """Serve what was just made or changed through the AWS endpoint."""
+        self.edge.site = self.deployer.site()
 
     async def reload(self) -> None:
         """Deploy again after a file was saved; a broken file keeps the last good one in use."""
@@ -83,7 +105,9 @@ class Emulator:
         except LocalpopError as error:
             self.tell(f"not reloaded, the last good version stays in use: {error}")
             return
-        self.tell("reloaded")
+        for one in deployed.held_back:
+            self.tell(f"not reloaded, the last good version stays in use: {one}")
+        self.tell("reloaded the rest" if deployed.held_back else "reloaded")
         for warning in deployed.warnings:
             self.tell(f"  {warning}")
 
@@ -165,6 +189,7 @@ class Emulator:
 @dataclass(frozen=True, slots=True)
 class _Sockets:
     viewer: socket.socket
+    https: socket.socket
     aws: socket.socket
     dashboard: socket.socket
 
@@ -174,6 +199,7 @@ def _bind_all(settings: LocalSettings) -> _Sockets:
     try:
         for name, port in (
             ("viewer", settings.viewer_port),
+            ("https", _https_port(settings)),
             ("aws", settings.aws_port),
             ("dashboard", settings.dashboard_port),
         ):
@@ -185,9 +211,45 @@ def _bind_all(settings: LocalSettings) -> _Sockets:
     return _Sockets(*bound)
 
 
+def _https_port(settings: LocalSettings) -> int:
+    """The port asked for; by default 8443, or any free one when something else has it.
+
+    Nobody should be kept from starting by a port that they may never use.
+    """
+    if settings.https_port is not None:
+        return settings.https_port
+    try:
+        bind(settings.host, _HTTPS_PORT, "https").close()
+    except ConfigError:
+        return 0
+    return _HTTPS_PORT
+
+
+def _require_debugged(declared: TemplateDeclarations, debug: str) -> None:
+    """A function to debug that nobody declares would never stop anywhere."""
+    names = [function.name for function in declared.lambdas]
+    if debug and debug not in names:
+        raise ConfigError(
+            f"There is no Lambda@Edge function {debug!r} to debug.",
+            mend=f"Known: {', '.join(names) or 'none'}.",
+        )
+
+
+def _aliases(site: Site) -> list[str]:
+    return [alias for distribution in site.distributions for alias in distribution.aliases]
+
+
 @contextlib.asynccontextmanager
-async def running(settings: LocalSettings, tell: Tell) -> AsyncIterator[Emulator]:
+async def running(
+    settings: LocalSettings, tell: Tell, *, debug: str = "", declared_python: bool = False
+) -> AsyncIterator[Emulator]:
     """A whole emulator, from bound ports to served viewers; everything ends with the block.
+
+    Args:
+        settings: What localpop.toml, environment and flags say.
+        tell: Where messages go.
+        debug: The name of a Lambda@Edge function that runs in this process, for a debugger.
+        declared_python: Whether Python functions run on their declared version, where installed.
 
     Raises:
         LocalpopError: It cannot start; says why. Nothing is left behind.
@@ -199,28 +261,49 @@ async def running(settings: LocalSettings, tell: Tell) -> AsyncIterator[Emulator
     # The user-info swallows the account id that SDKs put before the host (architecture, 3).
     aws_url = f"http://local@{shown}:{port_of(sockets.aws)}"
     async with contextlib.AsyncExitStack() as stack:
-        for listener in (sockets.viewer, sockets.aws, sockets.dashboard):
+        for listener in (sockets.viewer, sockets.https, sockets.aws, sockets.dashboard):
             stack.callback(listener.close)
         settings.state.mkdir(parents=True, exist_ok=True)
         stores = await KeyValueStores.open(settings.state / "stores.sqlite", clock)
         stack.push_async_callback(stores.close)
-        functions = CloudFrontFunctions(clock)
+        account = await Account.open(settings.state / "account.sqlite", clock)
+        stack.push_async_callback(account.close)
+        packages = LambdaPackages(settings.state / "lambda")
+        copies = EdgeCopies(stores, clock, settings.propagation, settings.latency.seed)
+        functions = CloudFrontFunctions(clock, changes_origins=True)
         stack.push_async_callback(functions.close)
+        logs = FunctionLogs(clock)
+        switches = LambdaEdgeSwitches()
         lambdas = LambdaFunctions(
-            clock, endpoint_url=lambda region: f"{aws_url}/from-region/{region}"
+            clock,
+            endpoint_url=lambda region: f"{aws_url}/from-region/{region}",
+            switches=switches,
+            log=logs.add,
+            declared_python=declared_python,
+            debug=debug,
         )
         stack.push_async_callback(lambdas.close)
         client = await stack.enter_async_context(OriginClient(clock))
         edge = Edge(
-            World(clock, latency, client, LambdaEdgeSwitches()),
-            EdgeSettings(settings.place, settings.trace_header, settings.latency.seed),
+            World(clock, latency, client, switches),
+            EdgeSettings(
+                settings.place,
+                settings.trace_header,
+                settings.latency.seed,
+                port_of(sockets.https),
+            ),
         )
+        stack.push_async_callback(edge.close)
+        access_log = AccessLogFile(settings.state / "access.log", clock)
+        stack.push_async_callback(access_log.close)
+        edge.access_log = access_log.write
         emulator = Emulator(
             settings,
             tell,
             edge,
-            Deployer(settings, stores, functions, lambdas),
+            Deployer(settings, stores, functions, lambdas, account, packages, logs, copies),
             f"http://{shown}:{port_of(sockets.viewer)}",
+            f"https://localhost:{port_of(sockets.https)}",
             aws_url,
             f"http://{shown}:{port_of(sockets.dashboard)}",
             {},
@@ -230,23 +313,55 @@ async def running(settings: LocalSettings, tell: Tell) -> AsyncIterator[Emulator
             "LOCALPOP_URL": emulator.viewer_url,
             **declared_environment(
                 settings.environment,
-                lambda name: template_attribute(settings.template, settings.parameters, name),
+                lambda name: template_attribute(
+                    settings.templates, settings.parameters, name, settings.answers
+                ),
                 settings.state,
             ),
         }
         for warning in (await emulator.deploy()).warnings:
             tell(warning)
+        _require_debugged(emulator.deployer.declared, debug)
         bedrock = BedrockRuntime(clock, seed=settings.latency.seed)
-        aws = create_app(stores, bedrock, clock, distance_ms=latency.kvs_api_distance_ms)
+        others = OtherServices(lambda: aws_url)
+        stack.callback(others.close)
+        plane = ControlPlane(
+            account,
+            clock,
+            declared=lambda: emulator.deployer.declared,
+            deploy_changed=emulator.account_changed,
+            on_invalidation=edge.invalidate,
+            deployment_ms=settings.deployment_s * 1_000,
+        )
+
+        async def reset() -> None:
+            await account.clear()
+            await stores.clear()
+            await asyncio.to_thread(packages.clear)
+            await others.reset()
+            await emulator.deploy()
+            await emulator.run_setup()
+
+        aws = create_app(
+            stores,
+            bedrock,
+            clock,
+            control=CloudFrontControl(plane, functions, lambdas, packages, others, reset),
+            distance_ms=latency.kvs_api_distance_ms,
+            require_auth=settings.require_auth,
+        )
         await functions.start()
         await lambdas.start()
         stack.push_async_callback(emulator.stop_children)
-        for listener, app, http in (
-            (sockets.aws, aws, "httptools"),
-            (sockets.dashboard, create_dashboard(edge), "httptools"),
-            (sockets.viewer, edge, ViewerConnection),
+        now = datetime.datetime.fromtimestamp(clock.epoch_ms() / 1_000, datetime.UTC)
+        tls = server_context(settings.state / "tls", _aliases(edge.site), now)
+        for listener, app, http, context in (
+            (sockets.aws, aws, "httptools", None),
+            (sockets.dashboard, create_dashboard(edge, logs), "httptools", None),
+            (sockets.https, edge, ViewerConnection, tls),
+            (sockets.viewer, edge, ViewerConnection, None),
         ):
-            server = Listener(listener, app, http)
+            server = Listener(listener, app, http, context)
             await server.start(clock)
             stack.push_async_callback(server.close)
         yield emulator

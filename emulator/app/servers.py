@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -61,10 +62,15 @@ class Listener:
         listener: The bound socket.
         app: The ASGI app, or what the protocol class expects.
         http: A protocol class in place of uvicorn's own.
+        tls: Speaks HTTPS with this context; None for plain HTTP.
     """
 
     def __init__(
-        self, listener: socket.socket, app: Any, http: type[asyncio.Protocol] | str = "httptools"
+        self,
+        listener: socket.socket,
+        app: Any,
+        http: type[asyncio.Protocol] | str = "httptools",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._socket = listener
         config = uvicorn.Config(
@@ -79,6 +85,7 @@ class Listener:
             server_header=False,
             timeout_graceful_shutdown=_SHUTDOWN_GRACE_S,
             backlog=2048,
+            ssl_context_factory=None if tls is None else lambda config, default: tls,
         )
         self._server = _Server(config)
         self._task: asyncio.Task[None] | None = None

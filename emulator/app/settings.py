@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 
 from emulator.errors import ConfigError
 from emulator.network.places import parse_place
+from emulator.network.viewers import PlaceMix
 from emulator.project.local import LocalSettings, read_local
 
 _T = TypeVar("_T")
@@ -23,12 +24,15 @@ class Overrides:
     """
 
     viewer_port: int | None = None
+    https_port: int | None = None
     aws_port: int | None = None
     dashboard_port: int | None = None
     host: str | None = None
     place: str | None = None
     latency: bool | None = None
     seed: int | None = None
+    time_scale: float | None = None
+    require_auth: bool | None = None
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
@@ -39,12 +43,15 @@ class Overrides:
         """
         return cls(
             viewer_port=_whole("LOCALPOP_VIEWER_PORT", environ),
+            https_port=_whole("LOCALPOP_HTTPS_PORT", environ),
             aws_port=_whole("LOCALPOP_AWS_PORT", environ),
             dashboard_port=_whole("LOCALPOP_DASHBOARD_PORT", environ),
             host=environ.get("LOCALPOP_HOST"),
             place=environ.get("LOCALPOP_PLACE"),
             latency=_switch("LOCALPOP_LATENCY", environ),
             seed=_whole("LOCALPOP_SEED", environ),
+            time_scale=_scale("LOCALPOP_TIME_SCALE", environ),
+            require_auth=_switch("LOCALPOP_REQUIRE_AUTH", environ),
         )
 
 
@@ -66,19 +73,28 @@ def current_settings(flags: Overrides) -> LocalSettings:
 
 
 def _with(settings: LocalSettings, said: Overrides) -> LocalSettings:
+    if said.time_scale is not None and not 0 <= said.time_scale < float("inf"):
+        raise ConfigError(
+            f"The time scale is {said.time_scale}, but must be 0 or more.",
+            mend="1 is real time, 0.1 ten times as fast.",
+        )
     latency = replace(
         settings.latency,
         enabled=_first(said.latency, settings.latency.enabled),
         seed=_first(said.seed, settings.latency.seed),
+        time_scale=_first(said.time_scale, settings.latency.time_scale),
     )
     return replace(
         settings,
         viewer_port=_first(said.viewer_port, settings.viewer_port),
+        https_port=_first(said.https_port, settings.https_port),
         aws_port=_first(said.aws_port, settings.aws_port),
         dashboard_port=_first(said.dashboard_port, settings.dashboard_port),
         host=_first(said.host, settings.host),
         place=settings.place if said.place is None else parse_place(said.place),
+        viewers=settings.viewers if said.place is None else PlaceMix.of(parse_place(said.place)),
         latency=latency,
+        require_auth=_first(said.require_auth, settings.require_auth),
     )
 
 
@@ -95,6 +111,18 @@ def _whole(variable: str, environ: Mapping[str, str]) -> int | None:
     except ValueError:
         raise ConfigError(
             f"{variable} is {text!r}, but must be a whole number.", mend="Mend the variable."
+        ) from None
+
+
+def _scale(variable: str, environ: Mapping[str, str]) -> float | None:
+    text = environ.get(variable)
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(
+            f"{variable} is {text!r}, but must be a number.", mend="Mend the variable."
         ) from None
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from emulator.errors import ConfigError
-from emulator.network.distance import nearest_regional_edge_cache, pop_to_region_rtt_ms
-from emulator.network.places import points_of_presence, regions
 from emulator.values.trace import Trace
 
 _BAR_COLUMNS: Final = 32
@@ -43,25 +40,3 @@ def _bar(start_ms: float, length_ms: float, whole_ms: float) -> str:
     left = min(_BAR_COLUMNS - 1, int(_BAR_COLUMNS * start_ms / whole_ms))
     width = min(_BAR_COLUMNS - left, max(1, round(_BAR_COLUMNS * length_ms / whole_ms)))
     return (" " * left + "█" * width).ljust(_BAR_COLUMNS)
-
-
-def show_places(region: str) -> int:
-    """Print every point of presence with its simulated median round trips, ms.
-
-    Raises:
-        ConfigError: There is no such Region.
-    """
-    if region not in regions():
-        raise ConfigError(
-            f"No Region is called {region!r}.", mend=f"Known: {', '.join(regions())}."
-        )
-    print(f"{'code':<5} {'city':<14} {'cc':<3} {'regional edge cache':<20} {'to it':>7}  {region}")
-    for pop in points_of_presence().values():
-        cache = nearest_regional_edge_cache(pop.code)
-        print(
-            f"{pop.code:<5} {pop.city:<14} {pop.country:<3} {cache:<20} "
-            f"{pop_to_region_rtt_ms(pop.code, cache):>4.0f} ms "
-            f"{pop_to_region_rtt_ms(pop.code, region):>5.0f} ms"
-        )
-    print("median round trips, simulated (measured between Regions, modelled to the cities)")
-    return 0

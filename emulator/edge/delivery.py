@@ -220,7 +220,7 @@ class Edge:
             EdgeFunctionError: A function failed.
             OriginError: The object is in no cache, and no origin answered.
         """
-        outcome = await self._viewer_request(request, passage)
+        outcome, passage = await self._viewer_request(request, passage)
         if isinstance(outcome, Response):
             # Its answer is final: no cache, no origin, no viewer-response function.
             kind = _kind_at(passage, EventType.VIEWER_REQUEST)
@@ -307,7 +307,9 @@ class Edge:
         unsigned = signature_refusal(passage.distribution, passage.behavior, request, now_s)
         return None if unsigned is None else refusal_page(unsigned)
 
-    async def _viewer_request(self, request: Request, passage: Passage) -> Request | Response:
+    async def _viewer_request(
+        self, request: Request, passage: Passage
+    ) -> tuple[Request | Response, Passage]:
         """The viewer-request function, and CloudFront's own headers before or after it.
 
         A CloudFront Function sees the CloudFront-… headers that a policy asks for; a Lambda@Edge
@@ -317,14 +319,17 @@ class Edge:
         wanted = wanted_headers(passage.behavior)
         facts = self._facts(request, passage)
         if association is None:
-            return with_cloudfront_headers(request, wanted, facts)
-        if visible_at(association.kind, EventType.VIEWER_REQUEST):
+            return with_cloudfront_headers(request, wanted, facts), passage
+        visible = visible_at(association.kind, EventType.VIEWER_REQUEST)
+        if visible:
             request = with_cloudfront_headers(request, wanted, facts)
-            return (await passage.run(EventType.VIEWER_REQUEST, request)).result
-        result = (await passage.run(EventType.VIEWER_REQUEST, request)).result
+        outcome = await passage.run(EventType.VIEWER_REQUEST, request)
+        result = outcome.result
         if isinstance(result, Response):
-            return result
-        return with_cloudfront_headers(result, wanted, facts)
+            return result, passage
+        if outcome.origin_change is not None:
+            passage = replace(passage, origin_change=outcome.origin_change)
+        return (result if visible else with_cloudfront_headers(result, wanted, facts)), passage
 
     def _facts(self, request: Request, passage: Passage) -> ViewerFacts:
         pop = passage.journey.place.pop

@@ -17,13 +17,14 @@ from emulator.edge.journey import Journey
 from emulator.edge.passage import Passage
 from emulator.edge.site import OriginTarget
 from emulator.errors import OriginError, OriginFailure
-from emulator.network.origins import OriginBody, OriginResponse
+from emulator.network.origins import OriginBody, OriginResponse, OriginTimeouts
 from emulator.rules.failover import (
     failover_reason,
     fails_over_on_failure,
     fails_over_on_status,
     response_tries,
 )
+from emulator.rules.origin_change import route
 from emulator.rules.origin_request import origin_request
 from emulator.rules.viewer_response import from_origin
 from emulator.values.distribution import Origin
@@ -86,29 +87,27 @@ class Fetcher:
             OriginError: No origin answered.
             EdgeFunctionError: An origin function failed.
         """
-        distribution, behavior = passage.distribution, passage.behavior
-        group = distribution.origin_groups.get(behavior.target_origin_id)
-        if group is None:
-            origin = distribution.origins[behavior.target_origin_id]
-            return await self._ask(request, passage, origin, source, conditions)
+        behavior = passage.behavior
+        chosen = route(passage.distribution, behavior, passage.origin_change)
+        if chosen.secondary is None or chosen.group is None:
+            return await self._ask(request, passage, chosen.primary, source, conditions)
+        method = request.method
         try:
-            primary = distribution.origins[group.primary]
-            fetched = await self._ask(request, passage, primary, source, conditions)
-            failing = fails_over_on_status(group, behavior, request.method, fetched.origin_status)
-            if not failing:
+            fetched = await self._ask(request, passage, chosen.primary, source, conditions)
+            status = fetched.origin_status
+            if not fails_over_on_status(chosen.group, behavior, method, status):
                 return fetched
             await close_body(fetched.response.body)
-            passage.journey.failover_reason = failover_reason(fetched.origin_status)
+            passage.journey.failover_reason = failover_reason(status)
         except OriginError as error:
             if not fails_over_on_failure(
-                group, behavior, request.method, error.failure, connecting=error.connecting
+                chosen.group, behavior, method, error.failure, connecting=error.connecting
             ):
                 raise
             # The log has no status for an origin that sent none; its failure stands for it.
             passage.journey.failover_reason = f"Failover:{error.failure}"
         # The secondary gets the same request, and origin-request runs for it once more.
-        secondary = distribution.origins[group.secondary]
-        return await self._ask(request, passage, secondary, source, conditions)
+        return await self._ask(request, passage, chosen.secondary, source, conditions)
 
     async def _ask(
         self,
@@ -161,17 +160,27 @@ class Fetcher:
         self, passage: Passage, origin: Origin, chosen: LambdaOrigin | None
     ) -> tuple[OriginTarget, str]:
         """Where the request goes, and the origin's own path."""
-        if chosen is None:
-            return passage.site.origins[passage.distribution.id, origin.id], origin.path
-        found = passage.site.target_of(chosen)
+        configured = passage.distribution.origins.get(origin.id)
+        if chosen is None and configured and configured.domain_name == origin.domain_name:
+            target = passage.site.origins[passage.distribution.id, origin.id]
+            timeouts = OriginTimeouts(
+                origin.connection_attempts,
+                origin.connection_timeout_s,
+                origin.read_timeout_s,
+                origin.keepalive_timeout_s,
+            )
+            same = passage.origin_change is None
+            return (target if same else replace(target, timeouts=timeouts)), origin.path
+        elsewhere = chosen or LambdaCustomOrigin.of(origin)
+        found = passage.site.target_of(elsewhere)
         if found is None:
             raise OriginError(
                 OriginFailure.DNS,
-                f"the function chose {chosen.domain_name}, and where that is on this machine is "
-                f'not said; add to localpop.toml: [origin_domains] "{chosen.domain_name}" = '
+                f"the function chose {elsewhere.domain_name}, and where that is on this machine "
+                f'is not said; add to localpop.toml: [origin_domains] "{elsewhere.domain_name}" = '
                 '"http://127.0.0.1:8081"',
             )
-        return found, chosen.path
+        return found, elsewhere.path
 
     async def _exchange(
         self,

@@ -16,6 +16,7 @@ from emulator.values.functions import EdgeLocation, FunctionEvent, FunctionKind,
 from emulator.values.key_values import StoreSnapshot
 from emulator.values.lambda_edge import LambdaOrigin, LambdaRun
 from emulator.values.messages import Request, Response
+from emulator.values.origin_changes import OriginChange
 
 StoreCopies = Callable[[str, EdgeLocation], StoreSnapshot]
 """The version of a key value store (by ARN) that one edge server holds now."""
@@ -109,10 +110,12 @@ class FunctionOutcome:
     Args:
         result: The request to go on with, or the response to send or to go on with.
         origin: The origin that an origin-request function chose; None when it kept the old one.
+        origin_change: What a CloudFront Function decided about the origin.
     """
 
     result: Request | Response
     origin: LambdaOrigin | None = None
+    origin_change: OriginChange | None = None
 
 
 async def run_function(
@@ -151,7 +154,7 @@ async def run_function(
     if association.kind is FunctionKind.CLOUDFRONT_FUNCTION:
         cost_ms = latency.cloudfront_function_ms(journey.place, run.store_reads)
         journey.takes(label, cost_ms, real_ms=run.duration_ms, detail=detail)
-        return FunctionOutcome(run.result)
+        return FunctionOutcome(run.result, origin_change=run.origin_change)
     _note_lambda(run, label, detail, event, journey, latency)
     return FunctionOutcome(run.result, run.origin if isinstance(run, LambdaRun) else None)
 

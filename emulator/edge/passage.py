@@ -16,6 +16,7 @@ from emulator.values.distribution import CacheBehavior, Distribution, FunctionAs
 from emulator.values.functions import EventType, FunctionEvent
 from emulator.values.lambda_edge import LambdaEdgeSwitches, LambdaOrigin
 from emulator.values.messages import Request, Response
+from emulator.values.origin_changes import OriginChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Passage:
         behavior: Chosen once, by the viewer's own path.
         server: The edge server.
         journey: Collects what happens.
+        origin_change: What the viewer-request function decided about the origin.
     """
 
     world: World
@@ -47,6 +49,7 @@ class Passage:
     behavior: CacheBehavior
     server: EdgeServer
     journey: Journey
+    origin_change: OriginChange | None = None
 
     def function_at(self, event_type: EventType) -> FunctionAssociation | None:
         """The function associated with an event of this behavior."""

@@ -41,12 +41,69 @@ _Loader.add_multi_constructor("!", _short_form)
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _text)
 
 
-def read_document(path: Path) -> dict[str, Any]:
-    """Read a template from disk.
+def read_document(path: Path, *, needs_resources: bool = True) -> dict[str, Any]:
+    """Read a template from disk, or what `aws cloudfront get-distribution-config` printed.
+
+    Args:
+        path: The file.
+        needs_resources: False for a CDK stack, which may be empty.
 
     Raises:
         ConfigError: No such file, not YAML or JSON, or not a mapping; with line and column.
     """
+    document = _parse(path)
+    if isinstance(document, dict) and not needs_resources:
+        document.setdefault("Resources", {})
+    _require_mappings(document, path)
+    if not isinstance(document, dict) or not (
+        isinstance(document.get("Resources"), dict) or _is_distribution(document)
+    ):
+        raise ConfigError(
+            "The template has no Resources.",
+            where=path.name,
+            mend="A CloudFormation template has a mapping called Resources at its top.",
+        )
+    return document
+
+
+def _require_mappings(document: object, path: Path) -> None:
+    """The sections that are mappings, of mappings where that matters."""
+    if not isinstance(document, dict):
+        return
+    for name in ("Parameters", "Mappings", "Conditions", "Outputs", "Resources"):
+        section = document.get(name)
+        if section is not None and not isinstance(section, dict):
+            raise ConfigError(f"{name} must be a mapping.", where=path.name, mend="Mend it.")
+    for name, declaration in (document.get("Parameters") or {}).items():
+        if not isinstance(declaration, dict):
+            raise ConfigError(
+                f"The parameter {name} must be a mapping.",
+                where=f"{path.name}: Parameters.{name}",
+                mend="Give it a Type.",
+            )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file that a tool wrote.
+
+    Raises:
+        ConfigError: No such file, not JSON, or not a mapping.
+    """
+    document = _parse(path)
+    if not isinstance(document, dict):
+        raise ConfigError("It holds no mapping.", where=path.name, mend="Write the file again.")
+    return document
+
+
+def _is_distribution(document: dict[str, Any]) -> bool:
+    """Whether it is the answer of `get-distribution-config` or `get-distribution`."""
+    inner = document.get("Distribution")
+    holder = inner if isinstance(inner, dict) else document
+    return isinstance(holder.get("DistributionConfig"), dict)
+
+
+def _parse(path: Path) -> Any:
+    """A file's text as YAML, or as JSON when its name says so."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -61,7 +118,7 @@ def read_document(path: Path) -> dict[str, Any]:
         ) from None
     try:
         # _Loader is a SafeLoader. YAML could read JSON too, but JSON's own errors are clearer.
-        document = json.loads(text) if path.suffix == ".json" else yaml.load(text, _Loader)
+        return json.loads(text) if path.suffix == ".json" else yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"{path.name}:{mark.line + 1}:{mark.column + 1}" if mark else path.name
@@ -78,10 +135,5 @@ def read_document(path: Path) -> dict[str, Any]:
         ) from None
     except yaml.YAMLError as error:
         raise ConfigError(f"The template is not valid YAML: {error}.", where=path.name) from None
-    if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
-        raise ConfigError(
-            "The template has no Resources.",
-            where=path.name,
-            mend="A CloudFormation template has a mapping called Resources at its top.",
-        )
-    return document
+    except RecursionError:
+        raise ConfigError("The template is nested too deeply.", where=path.name) from None

@@ -8,33 +8,92 @@ read 2026-11-20.
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from emulator.errors import ConfigError, NotEmulated
+from emulator.errors import ConfigError, LocalpopError, NotEmulated
 
 ACCOUNT_ID: Final = "123456789012"
 REGION: Final = "us-east-1"
 
-PSEUDO_PARAMETERS: Final = {
-    "AWS::AccountId": ACCOUNT_ID,
-    "AWS::Region": REGION,
-    "AWS::Partition": "aws",
-    "AWS::URLSuffix": "amazonaws.com",
-    "AWS::StackName": "localpop",
-    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT_ID}:stack/localpop/local",
-    "AWS::NotificationARNs": [],
-}
+STACK_NAME: Final = "localpop"
+
+
+def pseudo_parameters(stack_name: str, region: str) -> dict[str, Any]:
+    """What AWS's pseudo parameters stand for in a stack."""
+    return {
+        "AWS::AccountId": ACCOUNT_ID,
+        "AWS::Region": region,
+        "AWS::Partition": "aws",
+        "AWS::URLSuffix": "amazonaws.com",
+        "AWS::StackName": stack_name,
+        "AWS::StackId": (f"arn:aws:cloudformation:{region}:{ACCOUNT_ID}:stack/{stack_name}/local"),
+        "AWS::NotificationARNs": [],
+    }
+
 
 NO_VALUE: Final = object()
 """`AWS::NoValue`: the property is as if it were not there."""
 
 _VARIABLE: Final = re.compile(r"\$\{([^!][^}]*)\}")
+_DYNAMIC: Final = re.compile(r"\{\{resolve:([^}]+)\}\}")
+_SSM_PARAMETER: Final = "AWS::SSM::Parameter::Value<"
 
 Attributes = Callable[[str, str], Any]
 """A resource's attribute: (logical id, attribute name, or "" for Ref) to its value."""
+
+
+class Elsewhere(Protocol):
+    """What a template learns from outside of itself."""
+
+    def exported(self, name: str, place: str) -> Any:
+        """What another stack exports under a name."""
+        ...
+
+    def stored(self, reference: str, place: str) -> str:
+        """What a dynamic reference such as `ssm:/net/domain` stands for."""
+        ...
+
+    def answered(self, key: str, what: str, place: str) -> str:
+        """What localpop.toml says under [imports]; else an error that says `what` is missing."""
+        ...
+
+
+class Nowhere:
+    """A template on its own."""
+
+    def exported(self, name: str, place: str) -> Any:
+        """There is no other stack."""
+        raise asks_for_import(f"No stack here exports {name!r}.", name, place)
+
+    def stored(self, reference: str, place: str) -> str:
+        """There is no parameter store."""
+        raise asks_for_import(f"Nothing here has {reference!r}.", reference, place)
+
+    def answered(self, key: str, what: str, place: str) -> str:
+        """There is no localpop.toml."""
+        raise asks_for_import(what, key, place)
+
+
+def asks_for_import(what: str, key: str, place: str) -> ConfigError:
+    """The error for what only AWS knows; it asks for one line."""
+    return ConfigError(
+        what, where=place, mend=f'Add to localpop.toml, under [imports]: "{key}" = "…"'
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """Stands where a value could not be resolved; a mistake only for who reads it.
+
+    Args:
+        error: Why not.
+    """
+
+    error: LocalpopError
 
 
 @dataclass(slots=True)
@@ -46,13 +105,36 @@ class Resolver:
         overrides: Parameter values from localpop.toml.
         attributes: What resources answer to Ref and GetAtt.
         where: The template's name, for errors.
+        elsewhere: Other stacks' exports and the parameter store.
+        stack_name: AWS::StackName.
+        region: AWS::Region.
     """
 
     document: Mapping[str, Any]
     overrides: Mapping[str, str]
     attributes: Attributes
     where: str
+    elsewhere: Elsewhere = field(default_factory=Nowhere)
+    stack_name: str = STACK_NAME
+    region: str = REGION
     _conditions: dict[str, bool] = field(default_factory=dict)
+
+    def resolve_parts(self, value: Any, place: str) -> Any:
+        """As `resolve`, but what cannot be resolved stands there as `Unresolved`."""
+        if isinstance(value, list):
+            items = [self.resolve_parts(item, f"{place}[{i}]") for i, item in enumerate(value)]
+            return [item for item in items if item is not NO_VALUE]
+        try:
+            call = _call_in(value)
+            if call and call[0] == "Fn::If":
+                condition, then, otherwise = self._three(call[1], place)
+                return self.resolve_parts(then if self.condition(condition) else otherwise, place)
+            if call or not isinstance(value, dict):
+                return self.resolve(value, place)
+        except (ConfigError, NotEmulated) as error:
+            return Unresolved(error)
+        parts = {key: self.resolve_parts(item, f"{place}.{key}") for key, item in value.items()}
+        return {key: item for key, item in parts.items() if item is not NO_VALUE}
 
     def resolve(self, value: Any, place: str) -> Any:
         """The value with every intrinsic function replaced by what it gives.
@@ -63,12 +145,14 @@ class Resolver:
         if isinstance(value, list):
             items = [self.resolve(item, f"{place}[{i}]") for i, item in enumerate(value)]
             return [item for item in items if item is not NO_VALUE]
+        if isinstance(value, str):
+            return self._dynamic(value, place)
         if not isinstance(value, dict):
             return value
-        if len(value) == 1:
-            ((name, argument),) = value.items()
-            if name in ("Ref", "Condition") or name.startswith("Fn::"):
-                return self._call(name, argument, place)
+        call = _call_in(value)
+        if call:
+            result = self._call(*call, place)
+            return self._dynamic(result, place) if isinstance(result, str) else result
         resolved = {key: self.resolve(item, f"{place}.{key}") for key, item in value.items()}
         return {key: item for key, item in resolved.items() if item is not NO_VALUE}
 
@@ -87,18 +171,50 @@ class Resolver:
             "Fn::And": self._and,
             "Fn::Or": self._or,
             "Fn::Not": self._not,
+            "Fn::ImportValue": self._import_value,
+            "Fn::Length": lambda items, at: len(self.resolve(items, at)),
+            "Fn::ToJsonString": lambda item, at: json.dumps(self.resolve(item, at)),
             "Condition": lambda condition, _: self.condition(condition),
         }
         handler = handlers.get(name)
         if handler is None:
-            raise NotEmulated(f"The intrinsic function {name}", where=f"{self.where}: {place}")
-        return handler(argument, place)
+            raise NotEmulated(_refused(name, argument), where=self._at(place))
+        try:
+            return handler(argument, place)
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError):
+            raise ConfigError(
+                f"{name} cannot have the argument {argument!r}.",
+                where=self._at(place),
+                mend="Write it as CloudFormation documents it.",
+            ) from None
+        except RecursionError:
+            raise ConfigError(
+                f"{name} leads back to itself.", where=self._at(place), mend="Break the circle."
+            ) from None
+
+    def _dynamic(self, text: str, place: str) -> str:
+        """Dynamic references, `{{resolve:ssm:…}}`, replaced."""
+        if "{{resolve:" not in text:
+            return text
+        return _DYNAMIC.sub(lambda match: self.elsewhere.stored(match[1], self._at(place)), text)
+
+    def _import_value(self, argument: Any, place: str) -> Any:
+        return self.elsewhere.exported(str(self.resolve(argument, place)), self._at(place))
+
+    def _three(self, argument: Any, place: str) -> list[Any]:
+        if not isinstance(argument, list) or len(argument) != 3:
+            raise self._unknown("Fn::If takes a condition and two values.", place)
+        return argument
+
+    def _at(self, place: str) -> str:
+        return f"{self.where}: {place}"
 
     def _ref(self, name: Any, place: str) -> Any:
         if name == "AWS::NoValue":
             return NO_VALUE
-        if name in PSEUDO_PARAMETERS:
-            return PSEUDO_PARAMETERS[name]
+        pseudo = pseudo_parameters(self.stack_name, self.region)
+        if name in pseudo:
+            return pseudo[name]
         parameters = self.document.get("Parameters") or {}
         if name in parameters:
             return self._parameter(name, parameters[name])
@@ -114,15 +230,25 @@ class Resolver:
                 where=f"{self.where}: Parameters.{name}",
                 mend=f'Add to localpop.toml, under [parameters]: {name} = "…"',
             )
+        kind = str(declaration.get("Type", ""))
+        if name not in self.overrides and kind.startswith(_SSM_PARAMETER):
+            try:
+                value = self.elsewhere.stored(f"ssm:{value}", f"Parameters.{name}")
+            except ConfigError:
+                raise ConfigError(
+                    f"The value of the SSM parameter {value} is not known here.",
+                    where=f"{self.where}: Parameters.{name}",
+                    mend=f'Add to localpop.toml, under [parameters]: {name} = "…"',
+                ) from None
         allowed = declaration.get("AllowedValues")
-        if allowed and value not in allowed:
+        if allowed and str(value) not in map(str, allowed):
             raise ConfigError(
                 f"The parameter {name} is {value!r}, which is not allowed "
                 f"(allowed: {', '.join(map(str, allowed))}).",
                 where="localpop.toml: parameters",
                 mend="Use an allowed value.",
             )
-        if "List" in str(declaration.get("Type", "")) and isinstance(value, str):
+        if "List" in kind and isinstance(value, str):
             return [item.strip() for item in value.split(",")]
         return value
 
@@ -164,7 +290,7 @@ class Resolver:
         return str(text).split(separator)
 
     def _if(self, argument: Any, place: str) -> Any:
-        condition, then, otherwise = argument
+        condition, then, otherwise = self._three(argument, place)
         return self.resolve(then if self.condition(condition) else otherwise, place)
 
     def _find_in_map(self, argument: Any, place: str) -> Any:
@@ -172,6 +298,8 @@ class Resolver:
         try:
             return self.document["Mappings"][name][first][second]
         except KeyError:
+            if len(argument) > 3 and "DefaultValue" in argument[3]:
+                return self.resolve(argument[3]["DefaultValue"], place)
             raise self._unknown(f"FindInMap finds no {name}.{first}.{second}.", place) from None
 
     def _base64(self, argument: Any, place: str) -> str:
@@ -190,18 +318,36 @@ class Resolver:
     def _not(self, argument: Any, place: str) -> bool:
         return not self.resolve(argument, place)[0]
 
-    def condition(self, name: str) -> bool:
+    def condition(self, name: object) -> bool:
         """Whether a condition of the template holds.
 
         Raises:
             ConfigError: The template has no such condition.
         """
         conditions = self.document.get("Conditions") or {}
-        if name not in conditions:
+        if not isinstance(name, str) or name not in conditions:
             raise self._unknown(f"There is no condition {name!r}.", "Conditions")
         if name not in self._conditions:
             self._conditions[name] = bool(self.resolve(conditions[name], f"Conditions.{name}"))
         return self._conditions[name]
 
     def _unknown(self, what: str, place: str) -> ConfigError:
-        return ConfigError(what, where=f"{self.where}: {place}", mend="Mend the name.")
+        return ConfigError(what, where=self._at(place), mend="Mend the name.")
+
+
+def _call_in(value: Any) -> tuple[str, Any] | None:
+    """The intrinsic function that a mapping stands for, if it does."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((name, argument),) = value.items()
+        if name == "Ref" or str(name).startswith("Fn::"):
+            return str(name), argument
+        if name == "Condition" and isinstance(argument, str):
+            return "Condition", argument
+    return None
+
+
+def _refused(name: str, argument: Any) -> str:
+    """What is said of an intrinsic function that is not there."""
+    if name == "Fn::Transform" and isinstance(argument, dict):
+        return f"The macro {argument.get('Name')} (Fn::Transform runs at AWS)"
+    return f"The intrinsic function {name}"

@@ -1,538 +1,351 @@
-"""A CloudFormation template, read as CloudFront reads it once it is deployed.
+"""A project's templates, read as CloudFront reads them once they are deployed.
 
-Shapes: `AWS::CloudFront::*` and `AWS::Lambda::*` of the CloudFormation template reference; the
-differences from the API are listed in facts/cloudfront.md 20.2.
+`inspect_templates` reads everything and notes every mistake; `read_template` is for who wants to
+run it: the first mistake, or the first thing that the edge cannot do, ends it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
-from typing import Any, Final
 
-from emulator import quotas
 from emulator.errors import ConfigError, NotEmulated
-from emulator.project import identifiers
+from emulator.project import code, not_emulated
+from emulator.project.account import ProjectAccount
 from emulator.project.declarations import (
+    BucketDeclaration,
     FunctionDeclaration,
+    FunctionUrlDeclaration,
     LambdaFunctionDeclaration,
     StoreDeclaration,
     TemplateDeclarations,
 )
-from emulator.project.documents import read_document
-from emulator.project.intrinsics import Resolver
+from emulator.project.distributions import DistributionReader
+from emulator.project.local import Answers, LocalFunction
+from emulator.project.reading import Notes
+from emulator.project.resources import Resources
+from emulator.project.stacks import read_stacks
+from emulator.rules import edge_lint, function_lint, policy_lint
 from emulator.rules.key_value_store import store_arn
-from emulator.rules.managed_policies import MANAGED_CACHE_POLICIES, MANAGED_ORIGIN_REQUEST_POLICIES
-from emulator.values.distribution import (
-    ALL_METHODS,
-    READ_METHODS,
-    CacheBehavior,
-    CachePolicy,
-    Distribution,
-    FunctionAssociation,
-    Names,
-    Origin,
-    OriginRequestPolicy,
-    Selection,
-    ViewerProtocolPolicy,
-)
+from emulator.values.distribution import Distribution
+from emulator.values.findings import Finding, Severity
 from emulator.values.functions import EventType, FunctionKind
 
-_ASSET_PATH: Final = "aws:asset:path"
-_BAKED_FILES: Final = "localpop:baked-files"
-
-_NOT_EMULATED_IN_BEHAVIOR: Final = {
-    "ForwardedValues": "Legacy ForwardedValues",
-    "ResponseHeadersPolicyId": "A response headers policy",
-    "TrustedKeyGroups": "Signed URLs and cookies (TrustedKeyGroups)",
-    "TrustedSigners": "Signed URLs and cookies (TrustedSigners)",
-    "FieldLevelEncryptionId": "Field-level encryption",
-    "SmoothStreaming": "Smooth Streaming",
-}
-_NOT_EMULATED_IN_CONFIG: Final = {
-    "OriginGroups": "Origin groups",
-    "CustomErrorResponses": "Custom error responses",
-    "ContinuousDeploymentPolicyId": "Continuous deployment",
-    "WebACLId": "AWS WAF",
-    "Restrictions": "Geo restriction",
-    "TenantConfig": "Multi-tenant distributions",
-}
-_METHOD_SETS: Final = (READ_METHODS, READ_METHODS | {"OPTIONS"}, ALL_METHODS)
+Templates = Path | Sequence[Path]
 
 
-def template_attribute(path: Path, overrides: Mapping[str, str], name: str) -> str:
-    """What `${Resource.Attribute}` or `${Parameter}` stands for in a template.
-
-    Raises:
-        ConfigError: The template has no such thing.
-    """
-    reader = _Reader(path, read_document(path), overrides)
-    return str(reader.resolver.resolve({"Fn::Sub": f"${{{name}}}"}, name))
-
-
-def read_template(path: Path, overrides: Mapping[str, str]) -> TemplateDeclarations:
-    """Everything that a template declares for the edge.
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """Templates with all that is to be said about them.
 
     Args:
-        path: The template; paths inside it are relative to its folder.
+        declared: What they declare, as far as it could be read.
+        findings: Every mistake and surprise, in the order of reading.
+        places: Where each distribution stands, by its id.
+    """
+
+    declared: TemplateDeclarations
+    findings: tuple[Finding, ...]
+    places: Mapping[str, str]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """What AWS would refuse, or localpop cannot run."""
+        return tuple(one for one in self.findings if one.severity is Severity.ERROR)
+
+
+def inspect_templates(
+    templates: Templates, answers: Answers, today: date | None = None
+) -> Inspection:
+    """Read everything, and note every mistake on the way.
+
+    Args:
+        templates: A template, a cdk.out folder, or several; paths inside are relative to each.
+        answers: What localpop.toml says.
+        today: The day for which runtimes are checked; None: they are not.
+
+    Raises:
+        ConfigError: A file is no template at all.
+        NotEmulated: It needs a macro that only runs at AWS.
+    """
+    paths = [templates] if isinstance(templates, Path) else list(templates)
+    return _ProjectReader(paths, answers, today).read()
+
+
+def read_template(
+    templates: Templates, overrides: Mapping[str, str], answers: Answers | None = None
+) -> TemplateDeclarations:
+    """Everything that templates declare for the edge, all of it fit to run.
+
+    Args:
+        templates: A template, a cdk.out folder, or several; paths inside are relative to each.
         overrides: Parameter values from localpop.toml.
+        answers: The rest of what localpop.toml says.
 
     Raises:
         ConfigError: Something in it is wrong; says where and how to mend it.
         NotEmulated: It asks for something that localpop lacks.
     """
-    return _Reader(path, read_document(path), overrides).read()
+    answers = replace(answers or Answers(), parameters=overrides)
+    inspection = inspect_templates(templates, answers)
+    for error in inspection.errors:
+        raise ConfigError(error.what, where=error.where, mend=error.mend)
+    for distribution in inspection.declared.distributions:
+        not_emulated.refuse_not_emulated(distribution, inspection.places[distribution.id])
+    return inspection.declared
 
 
-@dataclass(slots=True)
-class _Reader:
-    path: Path
-    document: dict[str, Any]
-    overrides: Mapping[str, str]
-    resolver: Resolver = field(init=False)
+def template_attribute(
+    templates: Templates,
+    overrides: Mapping[str, str],
+    name: str,
+    answers: Answers | None = None,
+) -> str:
+    """What `${Resource.Attribute}` or `${Parameter}` stands for; the first stack that knows it.
 
-    def __post_init__(self) -> None:
-        self.resolver = Resolver(self.document, self.overrides, self.attribute, self.path.name)
-
-    # --- resources --------------------------------------------------------------------------
-
-    def read(self) -> TemplateDeclarations:
-        return TemplateDeclarations(
-            stores=tuple(self._store(name) for name in self._of("CloudFront::KeyValueStore")),
-            functions=tuple(self._function(name) for name in self._of("CloudFront::Function")),
-            lambdas=self._lambdas(),
-            distributions=tuple(
-                self._distribution(name) for name in self._of("CloudFront::Distribution")
-            ),
-        )
-
-    def _of(self, kind: str) -> list[str]:
-        """Logical ids of the resources of one kind whose condition holds."""
-        return [
-            logical_id
-            for logical_id, resource in self.document["Resources"].items()
-            if isinstance(resource, dict)
-            and resource.get("Type") == f"AWS::{kind}"
-            and ("Condition" not in resource or self.resolver.condition(resource["Condition"]))
-        ]
-
-    def _properties(self, logical_id: str) -> dict[str, Any]:
-        resource = self.document["Resources"][logical_id]
-        resolved = self.resolver.resolve(
-            resource.get("Properties") or {}, f"Resources.{logical_id}.Properties"
-        )
-        assert isinstance(resolved, dict)
-        return resolved
-
-    def _metadata(self, logical_id: str) -> dict[str, Any]:
-        return self.document["Resources"][logical_id].get("Metadata") or {}
-
-    def attribute(self, logical_id: str, attribute: str) -> Any:
-        """What a resource answers to Ref (an empty attribute) and GetAtt."""
-        resource = self.document["Resources"][logical_id]
-        kind = str(resource.get("Type", "")).removeprefix("AWS::")
-        match kind, attribute:
-            case "CloudFront::KeyValueStore", "Arn":
-                return store_arn(self._name(logical_id, "Name"))
-            case "CloudFront::KeyValueStore", "Id":
-                return store_arn(self._name(logical_id, "Name")).rpartition("/")[2]
-            case "CloudFront::KeyValueStore", "":
-                return self._name(logical_id, "Name")
-            case "CloudFront::Function", "" | "FunctionARN" | "FunctionMetadata.FunctionARN":
-                return identifiers.function_arn(self._name(logical_id, "Name"))
-            case "Lambda::Function", "":
-                return self._name(logical_id, "FunctionName")
-            case "Lambda::Function", "Arn":
-                return identifiers.lambda_arn(self._name(logical_id, "FunctionName"))
-            case "Lambda::Version", "" | "FunctionArn":
-                return self._version_arn(logical_id)
-            case "Lambda::Version", "Version":
-                return self._version_arn(logical_id).rpartition(":")[2]
-            case "CloudFront::Distribution", "" | "Id":
-                return identifiers.distribution_id(logical_id)
-            case "CloudFront::Distribution", "DomainName":
-                return identifiers.distribution_domain_name(logical_id)
-            case "CloudFront::CachePolicy" | "CloudFront::OriginRequestPolicy", "" | "Id":
-                return identifiers.policy_id(logical_id)
-            case _:
-                # The edge needs no other attribute's true value; it only has to be one text.
-                return f"{logical_id}.{attribute}" if attribute else logical_id
-
-    def _name(self, logical_id: str, name_property: str) -> str:
-        """A resource's own name; CloudFormation makes one from the stack's when it has none."""
-        properties = self.document["Resources"][logical_id].get("Properties") or {}
-        place = f"Resources.{logical_id}.Properties.{name_property}"
-        if name_property in properties:
-            return str(self.resolver.resolve(properties[name_property], place))
-        return f"localpop-{logical_id}"
-
-    def _version_arn(self, logical_id: str) -> str:
-        """`<function arn>:<n>`; versions are numbered in the order the template lists them."""
-        properties = self.document["Resources"][logical_id].get("Properties") or {}
-        place = f"Resources.{logical_id}.Properties.FunctionName"
-        named = str(self.resolver.resolve(properties.get("FunctionName", ""), place))
-        name = named.rpartition(":")[2]
-        number = 0
-        for other in self._of("Lambda::Version"):
-            others = self.document["Resources"][other].get("Properties") or {}
-            if self.resolver.resolve(others.get("FunctionName", ""), place) == named:
-                number += 1
-            if other == logical_id:
-                break
-        return f"{identifiers.lambda_arn(name)}:{number}"
-
-    def _store(self, logical_id: str) -> StoreDeclaration:
-        properties = self._properties(logical_id)
-        name = self._name(logical_id, "Name")
-        if "ImportSource" in properties:
-            raise NotEmulated(
-                "Importing a key value store from S3",
-                where=self._at(logical_id, "ImportSource"),
-            )
-        return StoreDeclaration(logical_id, name, store_arn(name), properties.get("Comment", ""))
-
-    def _function(self, logical_id: str) -> FunctionDeclaration:
-        properties = self._properties(logical_id)
-        config = properties.get("FunctionConfig", {})
-        runtime = config.get("Runtime", "")
-        if runtime not in ("cloudfront-js-1.0", "cloudfront-js-2.0"):
-            raise self._wrong(
-                f"The runtime {runtime!r} is none of CloudFront Functions'.",
-                self._at(logical_id, "FunctionConfig.Runtime"),
-                "Use cloudfront-js-2.0 (or cloudfront-js-1.0).",
-            )
-        stores = [
-            entry["KeyValueStoreARN"] for entry in config.get("KeyValueStoreAssociations", [])
-        ]
-        where = self._at(logical_id, "FunctionConfig.KeyValueStoreAssociations")
-        if len(stores) > quotas.FUNCTION_STORES_MAX:
-            raise self._wrong("A function can have one key value store.", where, "Keep one.")
-        if stores and runtime != "cloudfront-js-2.0":
-            raise self._wrong(
-                "Only cloudfront-js-2.0 reads a key value store.", where, "Change the runtime."
-            )
-        path = self._asset(logical_id)
-        return FunctionDeclaration(
-            logical_id,
-            self._name(logical_id, "Name"),
-            identifiers.function_arn(self._name(logical_id, "Name")),
-            runtime,
-            path,
-            "" if path else str(properties.get("FunctionCode", "")),
-            stores[0] if stores else "",
-        )
-
-    def _lambdas(self) -> tuple[LambdaFunctionDeclaration, ...]:
-        """Lambda functions that have a version; only those can be associated."""
-        versions: dict[str, list[str]] = {}
-        for logical_id in self._of("Lambda::Version"):
-            arn = self._version_arn(logical_id)
-            versions.setdefault(arn.rpartition(":")[0], []).append(arn)
-        declared = []
-        for logical_id in self._of("Lambda::Function"):
-            arn = identifiers.lambda_arn(self._name(logical_id, "FunctionName"))
-            if arn in versions:
-                declared.append(self._lambda(logical_id, arn, tuple(versions[arn])))
-        return tuple(declared)
-
-    def _lambda(
-        self, logical_id: str, arn: str, versions: tuple[str, ...]
-    ) -> LambdaFunctionDeclaration:
-        properties = self._properties(logical_id)
-        path = self._asset(logical_id)
-        if path is None:
-            raise self._wrong(
-                "Where this function's code is on disk is not said.",
-                self._at(logical_id, "Code"),
-                f"Add under its Metadata: {_ASSET_PATH}: <folder>, and aws:asset:property: Code.",
-            )
-        baked = self.resolver.resolve(
-            self._metadata(logical_id).get(_BAKED_FILES) or {},
-            f"Resources.{logical_id}.Metadata.{_BAKED_FILES}",
-        )
-        return LambdaFunctionDeclaration(
-            logical_id,
-            self._name(logical_id, "FunctionName"),
-            arn,
-            str(properties.get("Handler", "")),
-            str(properties.get("Runtime", "")),
-            path,
-            self._whole(properties.get("Timeout", 3), self._at(logical_id, "Timeout")),
-            self._whole(properties.get("MemorySize", 128), self._at(logical_id, "MemorySize")),
-            baked,
-            versions,
-        )
-
-    def _asset(self, logical_id: str) -> Path | None:
-        named = self._metadata(logical_id).get(_ASSET_PATH)
-        if named is None:
-            return None
-        path = (self.path.parent / str(named)).resolve()
-        if not path.exists():
-            raise ConfigError(
-                f"There is no {named}.",
-                where=f"{self.path.name}: Resources.{logical_id}.Metadata.{_ASSET_PATH}",
-                mend="Create it, or mend the path (relative to the template).",
-            )
-        return path
-
-    # --- the distribution -------------------------------------------------------------------
-
-    def _distribution(self, logical_id: str) -> Distribution:
-        config = self._properties(logical_id).get("DistributionConfig", {})
-        where = self._at(logical_id, "DistributionConfig")
-        self._refuse_unknown(config, _NOT_EMULATED_IN_CONFIG, where)
-        origins = {
-            str(origin.get("Id")): self._origin(origin, f"{where}.Origins[{number}]")
-            for number, origin in enumerate(config.get("Origins", []))
-        }
-        if not origins:
-            raise self._wrong("The distribution has no origins.", where, "Add one under Origins.")
-        if config.get("DefaultRootObject"):
-            raise NotEmulated("A default root object", where=f"{where}.DefaultRootObject")
-        listed = [
-            self._behavior(behavior, origins, f"{where}.CacheBehaviors[{number}]")
-            for number, behavior in enumerate(config.get("CacheBehaviors", []))
-        ]
-        default = {**config.get("DefaultCacheBehavior", {}), "PathPattern": "*"}
-        listed.append(self._behavior(default, origins, f"{where}.DefaultCacheBehavior"))
-        return Distribution(
-            identifiers.distribution_id(logical_id),
-            identifiers.distribution_domain_name(logical_id),
-            tuple(listed),
-            origins,
-            aliases=tuple(str(alias).lower() for alias in config.get("Aliases", [])),
-            enabled=_truth(config.get("Enabled", True)),
-        )
-
-    def _origin(self, origin: Mapping[str, Any], where: str) -> Origin:
-        if "S3OriginConfig" in origin:
-            raise NotEmulated("An S3 origin", where=f"{where}.S3OriginConfig")
-        if "VpcOriginConfig" in origin:
-            raise NotEmulated("A VPC origin", where=f"{where}.VpcOriginConfig")
-        custom = origin.get("CustomOriginConfig", {})
-        https = custom.get("OriginProtocolPolicy", "https-only") != "http-only"
-        port = custom.get("HTTPSPort", 443) if https else custom.get("HTTPPort", 80)
-        headers = [
-            (str(header["HeaderName"]), str(header["HeaderValue"]))
-            for header in origin.get("OriginCustomHeaders", [])
-        ]
-        return Origin(
-            str(origin.get("Id", "")),
-            str(origin.get("DomainName", "")),
-            str(origin.get("OriginPath", "")),
-            tuple(headers),
-            https,
-            self._whole(port, f"{where}.CustomOriginConfig"),
-            self._whole(origin.get("ConnectionAttempts", quotas.ORIGIN_CONNECTION_ATTEMPTS), where),
-            self._whole(origin.get("ConnectionTimeout", quotas.ORIGIN_CONNECTION_TIMEOUT_S), where),
-            self._whole(custom.get("OriginReadTimeout", quotas.ORIGIN_READ_TIMEOUT_S), where),
-            self._whole(
-                custom.get("OriginKeepaliveTimeout", quotas.ORIGIN_KEEPALIVE_TIMEOUT_S), where
-            ),
-        )
-
-    def _behavior(
-        self, behavior: Mapping[str, Any], origins: Mapping[str, Origin], where: str
-    ) -> CacheBehavior:
-        self._refuse_unknown(behavior, _NOT_EMULATED_IN_BEHAVIOR, where)
-        target = str(behavior.get("TargetOriginId", ""))
-        if target not in origins:
-            raise self._wrong(
-                f"No origin has the id {target!r} (known: {', '.join(origins)}).",
-                f"{where}.TargetOriginId",
-                "Mend the id, or add the origin.",
-            )
-        return CacheBehavior(
-            str(behavior.get("PathPattern", "*")),
-            target,
-            self._cache_policy(behavior, where),
-            self._origin_request_policy(behavior, where),
-            self._viewer_protocol_policy(behavior, where),
-            self._methods(behavior.get("AllowedMethods", ["GET", "HEAD"]), where),
-            frozenset(behavior.get("CachedMethods", ["GET", "HEAD"])),
-            self._associations(behavior, where),
-            _truth(behavior.get("Compress", False)),
-        )
-
-    def _cache_policy(self, behavior: Mapping[str, Any], where: str) -> CachePolicy:
-        place = f"{where}.CachePolicyId"
-        policy_id = str(behavior.get("CachePolicyId", ""))
-        policy = MANAGED_CACHE_POLICIES.get(policy_id) or self._own_cache_policy(policy_id)
-        if policy is None:
-            known = [entry.name for entry in MANAGED_CACHE_POLICIES.values()]
-            raise self._wrong(
-                f"No cache policy has the id {policy_id!r} (managed ones: {', '.join(known)}).",
-                place,
-                "Use a managed policy's id, or !Ref an AWS::CloudFront::CachePolicy.",
-            )
-        if not policy.caching_disabled:
-            raise NotEmulated(f"Caching (cache policy {policy.name})", where=place)
-        return policy
-
-    def _own_cache_policy(self, policy_id: str) -> CachePolicy | None:
-        for logical_id in self._of("CloudFront::CachePolicy"):
-            if identifiers.policy_id(logical_id) == policy_id:
-                where = self._at(logical_id, "CachePolicyConfig")
-                return self._read_cache_policy(
-                    self._properties(logical_id).get("CachePolicyConfig", {}), where
-                )
-        return None
-
-    def _read_cache_policy(self, config: Mapping[str, Any], where: str) -> CachePolicy:
-        keyed = config.get("ParametersInCacheKeyAndForwardedToOrigin", {})
-        return CachePolicy(
-            str(config.get("Name", "")),
-            self._whole(config.get("MinTTL", 0), f"{where}.MinTTL"),
-            self._whole(config.get("DefaultTTL", 86_400), f"{where}.DefaultTTL"),
-            self._whole(config.get("MaxTTL", 31_536_000), f"{where}.MaxTTL"),
-            _names(keyed.get("HeadersConfig", {}), "Header"),
-            _names(keyed.get("CookiesConfig", {}), "Cookie"),
-            _names(keyed.get("QueryStringsConfig", {}), "QueryString"),
-            _truth(keyed.get("EnableAcceptEncodingGzip", False)),
-            _truth(keyed.get("EnableAcceptEncodingBrotli", False)),
-        )
-
-    def _origin_request_policy(
-        self, behavior: Mapping[str, Any], where: str
-    ) -> OriginRequestPolicy | None:
-        policy_id = behavior.get("OriginRequestPolicyId")
-        if policy_id is None:
-            return None
-        managed = MANAGED_ORIGIN_REQUEST_POLICIES.get(str(policy_id))
-        if managed is not None:
-            if managed.headers.selection is Selection.ALL_VIEWER_AND_WHITELIST_CLOUDFRONT:
-                raise NotEmulated(
-                    "CloudFront's own request headers (CloudFront-Viewer-…)",
-                    where=f"{where}.OriginRequestPolicyId",
-                )
-            return managed
-        for logical_id in self._of("CloudFront::OriginRequestPolicy"):
-            if identifiers.policy_id(logical_id) == policy_id:
-                config = self._properties(logical_id).get("OriginRequestPolicyConfig", {})
-                return OriginRequestPolicy(
-                    str(config.get("Name", "")),
-                    _names(config.get("HeadersConfig", {}), "Header"),
-                    _names(config.get("CookiesConfig", {}), "Cookie"),
-                    _names(config.get("QueryStringsConfig", {}), "QueryString"),
-                )
-        known = [entry.name for entry in MANAGED_ORIGIN_REQUEST_POLICIES.values()]
-        raise self._wrong(
-            f"No origin request policy has the id {policy_id!r} "
-            f"(managed ones: {', '.join(known)}).",
-            f"{where}.OriginRequestPolicyId",
-            "Use a managed policy's id, or !Ref an AWS::CloudFront::OriginRequestPolicy.",
-        )
-
-    def _viewer_protocol_policy(
-        self, behavior: Mapping[str, Any], where: str
-    ) -> ViewerProtocolPolicy:
-        named = str(behavior.get("ViewerProtocolPolicy", ""))
+    Raises:
+        ConfigError: No template has such a thing.
+    """
+    paths = [templates] if isinstance(templates, Path) else list(templates)
+    answers = replace(answers or Answers(), parameters=overrides)
+    account = ProjectAccount(read_stacks(paths, overrides).stacks, answers, Notes())
+    failure: ConfigError | None = None
+    for resources in account.resources:
         try:
-            return ViewerProtocolPolicy(named)
-        except ValueError:
-            raise self._wrong(
-                f"{named!r} is no viewer protocol policy "
-                f"(known: {', '.join(ViewerProtocolPolicy)}).",
-                f"{where}.ViewerProtocolPolicy",
-                "Use one of them.",
-            ) from None
+            return str(resources.resolver.resolve({"Fn::Sub": f"${{{name}}}"}, name))
+        except ConfigError as error:
+            failure = failure or error
+    raise failure or ConfigError(f"There is no {name}.")
 
-    def _methods(self, named: list[str], where: str) -> frozenset[str]:
-        methods = frozenset(str(method).upper() for method in named)
-        if methods not in _METHOD_SETS:
-            raise self._wrong(
-                f"CloudFront allows no such set of methods: {', '.join(sorted(methods))}.",
-                f"{where}.AllowedMethods",
-                "Use GET, HEAD; or GET, HEAD, OPTIONS; or all seven.",
-            )
-        return methods
 
-    def _associations(
-        self, behavior: Mapping[str, Any], where: str
-    ) -> tuple[FunctionAssociation, ...]:
-        found = [
-            self._association(entry, FunctionKind.CLOUDFRONT_FUNCTION, "FunctionARN", where)
-            for entry in behavior.get("FunctionAssociations", [])
-        ] + [
-            self._association(entry, FunctionKind.LAMBDA_AT_EDGE, "LambdaFunctionARN", where)
-            for entry in behavior.get("LambdaFunctionAssociations", [])
-        ]
-        events = [association.event_type for association in found]
-        for event in events:
-            if events.count(event) > 1:
-                raise self._wrong(
-                    f"{event} has more than one edge function.", where, "Keep one for each event."
-                )
-        kinds = {one.kind for one in found if one.event_type.is_viewer}
-        if len(kinds) > 1:
-            raise self._wrong(
-                "CloudFront Functions and Lambda@Edge cannot both serve viewer events of one"
-                " behavior.",
-                where,
-                "Use one kind for viewer-request and viewer-response.",
-            )
+class _ProjectReader:
+    """One reading of a project's templates."""
+
+    def __init__(self, paths: Sequence[Path], answers: Answers, today: date | None) -> None:
+        self.notes = Notes()
+        self.answers, self.today = answers, today
+        self.stacks = read_stacks(paths, answers.parameters)
+        self.account = ProjectAccount(self.stacks.stacks, answers, self.notes)
+        state = answers.state or paths[0].parent / ".localpop"
+        self.lambda_reader = code.LambdaReader(self.account, state, self.notes)
+        self.places: dict[str, str] = {}
+
+    def read(self) -> Inspection:
+        distributions = self._distributions()
+        functions = self._functions(distributions)
+        lambdas = self._lambdas(distributions)
+        stores = self._stores(functions)
+        self._check_counts()
+        declared = TemplateDeclarations(
+            stores=stores,
+            functions=functions,
+            lambdas=lambdas,
+            distributions=distributions,
+            function_urls=self._function_urls(distributions),
+            buckets=self._buckets(),
+            files=(
+                *self.stacks.files,
+                *self.account.nested_files,
+                *self.answers.resources.values(),
+                *self.answers.stores.values(),
+            ),
+        )
+        for distribution in distributions:
+            where = self.places[distribution.id]
+            self.notes.add(*not_emulated.announcements(distribution, where))
+        warnings = tuple(one for one in self.notes.found if one.severity is Severity.WARNING)
+        return Inspection(
+            replace(declared, warnings=warnings), tuple(self.notes.found), self.places
+        )
+
+    def _all(self, kind: str) -> list[tuple[Resources, str]]:
+        """Every resource of a kind, in every stack."""
+        found = []
+        for resources in self.account.resources:
+            with self.notes.caught():
+                found += [(resources, logical_id) for logical_id in resources.of(kind)]
+        return found
+
+    # --- distributions ----------------------------------------------------------------------
+
+    def _distributions(self) -> tuple[Distribution, ...]:
+        reader = DistributionReader(self.account, self.answers.mapped_origins)
+        found: list[Distribution] = []
+        for resources, logical_id in self._all("AWS::CloudFront::Distribution"):
+            config = resources.properties(logical_id).section("DistributionConfig")
+            identity, domain_name = resources.identity(logical_id)
+            self.places[identity] = config.where
+            with self.notes.caught():
+                distribution = reader.read(config, identity, domain_name)
+                found.append(distribution)
+                self.notes.add(*edge_lint.check_distribution(distribution, config.where))
         return tuple(found)
 
-    def _association(
-        self, entry: Mapping[str, Any], kind: FunctionKind, arn_property: str, where: str
-    ) -> FunctionAssociation:
-        named = str(entry.get("EventType", ""))
-        allowed = [
-            event for event in EventType if kind is FunctionKind.LAMBDA_AT_EDGE or event.is_viewer
-        ]
-        if named not in allowed:
-            raise self._wrong(
-                f"{named!r} is no event of a {kind} (known: {', '.join(allowed)}).",
-                f"{where}.EventType",
-                "Mend the event type.",
-            )
-        event = EventType(named)
-        if event is not EventType.VIEWER_REQUEST:
-            raise NotEmulated(f"A {kind} at {event}", where=where)
-        arn = str(entry.get(arn_property, ""))
-        if kind is FunctionKind.LAMBDA_AT_EDGE and not arn.rpartition(":")[2].isdecimal():
-            raise self._wrong(
-                "The function ARN must reference a specific function version. (The ARN must end"
-                f" with the version number.) ARN: {arn}",
-                where,
-                "!Ref an AWS::Lambda::Version.",
-            )
-        return FunctionAssociation(event, kind, arn, _truth(entry.get("IncludeBody", False)))
+    # --- stores and functions ---------------------------------------------------------------
 
-    # --- small things -----------------------------------------------------------------------
+    def _stores(self, functions: tuple[FunctionDeclaration, ...]) -> tuple[StoreDeclaration, ...]:
+        found: list[StoreDeclaration] = []
+        for resources, logical_id in self._all("AWS::CloudFront::KeyValueStore"):
+            with self.notes.caught():
+                found.append(code.read_store(resources, logical_id, self.account))
+        known = {store.arn for store in found}
+        used = {function.arn: function.store_arn for function in functions if function.store_arn}
+        for said in self.answers.functions.values():
+            # A store that only localpop.toml names, for a function that only it names.
+            arn = store_arn(said.store) if said.store else ""
+            if arn in used.values() and arn not in known:
+                known.add(arn)
+                found.append(StoreDeclaration(said.store, said.store, arn))
+        for function in functions:
+            if function.store_arn and function.store_arn not in known:
+                self.notes.error(
+                    f"The function {function.name} reads the key value store {function.store_arn},"
+                    " which no template here declares.",
+                    f"function {function.name}",
+                    "Refer to it with !GetAtt …Arn, or add its template to localpop.toml.",
+                )
+        return tuple(found)
 
-    def _refuse_unknown(
-        self, section: Mapping[str, Any], table: Mapping[str, str], where: str
+    def _functions(
+        self, distributions: tuple[Distribution, ...]
+    ) -> tuple[FunctionDeclaration, ...]:
+        found: list[FunctionDeclaration] = []
+        for resources, logical_id in self._all("AWS::CloudFront::Function"):
+            with self.notes.caught():
+                found.append(code.read_function(resources, logical_id, self.account))
+        known = {function.arn for function in found}
+        broken = {
+            str(resources.attribute(logical_id, "FunctionARN"))
+            for resources, logical_id in self._all("AWS::CloudFront::Function")
+        }
+        used = code.events_of(distributions, FunctionKind.CLOUDFRONT_FUNCTION)
+        for arn in used:
+            said = self._said(arn)
+            if arn in known | broken:
+                continue
+            if said is None:
+                self._unknown_function(arn, "functions/index.js")
+                continue
+            with self.notes.caught():
+                found.append(code.function_elsewhere(arn, said))
+        return tuple(found)
+
+    def _said(self, arn: str) -> LocalFunction | None:
+        """What localpop.toml says of a function that no template declares."""
+        separator = "/" if ":function/" in arn else ":"
+        return self.answers.functions.get(arn) or self.answers.functions.get(
+            arn.rpartition(separator)[2]
+        )
+
+    def _unknown_function(self, arn: str, example: str) -> None:
+        self.notes.error(
+            f"A cache behavior names the function {arn}, which no template here declares.",
+            "",
+            f'Add to localpop.toml, under [functions]: "{arn}" = "{example}"'
+            " (or refer to it with !GetAtt or !Ref).",
+        )
+
+    # --- Lambda -----------------------------------------------------------------------------
+
+    def _lambdas(
+        self, distributions: tuple[Distribution, ...]
+    ) -> tuple[LambdaFunctionDeclaration, ...]:
+        """Lambda functions with a version that a distribution runs; no other is needed."""
+        events = code.events_of(distributions, FunctionKind.LAMBDA_AT_EDGE)
+        versions: dict[str, list[str]] = {}
+        for arn in events:
+            function_arn, _, version = arn.rpartition(":")
+            if version.isdecimal():
+                versions.setdefault(function_arn, []).append(arn)
+        known = self._lambda_resources()
+        found: list[LambdaFunctionDeclaration] = []
+        for arn, numbered in versions.items():
+            with self.notes.caught():
+                if arn in known:
+                    resources, logical_id = known[arn]
+                    at = frozenset().union(*(events[one] for one in numbered))
+                    self._check_lambda(resources, logical_id, at)
+                    found.append(self.lambda_reader.read(resources, logical_id, tuple(numbered)))
+                    continue
+                said = self._said(arn)
+                if said is None:
+                    self._unknown_function(arn, "functions/edge")
+                else:
+                    found.append(self.lambda_reader.elsewhere(arn, said, tuple(numbered)))
+        return tuple(found)
+
+    def _check_lambda(
+        self, resources: Resources, logical_id: str, events: frozenset[EventType]
     ) -> None:
-        for name, feature in table.items():
-            if section.get(name):
-                raise NotEmulated(feature, where=f"{where}.{name}")
+        code.check_edge_lambda(resources, logical_id, events)
+        if self.today is not None:
+            properties = resources.properties(logical_id)
+            runtime = properties.text("Runtime")
+            self.notes.add(*function_lint.check_runtime(runtime, self.today, properties.where))
 
-    def _at(self, logical_id: str, place: str) -> str:
-        return f"{self.path.name}: Resources.{logical_id}.Properties.{place}"
+    def _lambda_resources(self) -> dict[str, tuple[Resources, str]]:
+        found = {}
+        for resources, logical_id in self._all("AWS::Lambda::Function"):
+            # A function whose name cannot be resolved is none that a behavior names.
+            with contextlib.suppress(ConfigError, NotEmulated):
+                found[resources.lambda_arn(logical_id)] = (resources, logical_id)
+        return found
 
-    def _whole(self, value: Any, where: str) -> int:
-        try:
-            return int(value)
-        except (TypeError, ValueError):
-            raise self._wrong(f"{value!r} is not a whole number.", where, "Write digits.") from None
+    def _function_urls(
+        self, distributions: tuple[Distribution, ...]
+    ) -> tuple[FunctionUrlDeclaration, ...]:
+        """Function URLs that are origins and have their code here."""
+        domains = code.url_domains(distributions)
+        known = self._lambda_resources()
+        mapped = self._mapped_domains(distributions)
+        found = []
+        for resources, logical_id in self._all("AWS::Lambda::Url"):
+            if resources.url_domain(logical_id) not in domains - mapped:
+                continue
+            with self.notes.caught():
+                target = known.get(resources.url_target(logical_id))
+                if target is not None:
+                    function = self.lambda_reader.read(*target, ())
+                    found.append(code.read_function_url(resources, logical_id, function))
+        return tuple(found)
 
-    def _wrong(self, what: str, where: str, mend: str) -> ConfigError:
-        return ConfigError(what, where=where, mend=mend)
+    def _mapped_domains(self, distributions: tuple[Distribution, ...]) -> frozenset[str]:
+        return frozenset(
+            origin.domain_name
+            for distribution in distributions
+            for origin in distribution.origins.values()
+            if origin.id in self.answers.mapped_origins
+        )
 
+    # --- the rest ---------------------------------------------------------------------------
 
-def _truth(value: Any) -> bool:
-    """CloudFormation takes `true` and `"true"` alike."""
-    return value if isinstance(value, bool) else str(value).lower() == "true"
+    def _buckets(self) -> tuple[BucketDeclaration, ...]:
+        policies: dict[str, list[Mapping[str, object]]] = {}
+        for resources, logical_id in self._all("AWS::S3::BucketPolicy"):
+            properties = resources.properties(logical_id)
+            document = properties.raw.get("PolicyDocument")
+            bucket = properties.raw.get("Bucket")
+            if isinstance(document, dict) and isinstance(bucket, str):
+                policies.setdefault(bucket, []).append(document)
+        found = []
+        for resources, logical_id in self._all("AWS::S3::Bucket"):
+            with contextlib.suppress(ConfigError, NotEmulated):
+                name = resources.bucket_name(logical_id)
+                attached = tuple(policies.get(name, ()))
+                found.append(BucketDeclaration(logical_id, name, resources.stack.region, attached))
+        return tuple(found)
 
-
-def _names(config: Mapping[str, Any], kind: str) -> Names:
-    """A policy's `…Behavior` and its list of names."""
-    selection = Selection(config.get(f"{kind}Behavior", "none"))
-    plural = {"Header": "Headers", "Cookie": "Cookies", "QueryString": "QueryStrings"}[kind]
-    listed = [str(name) for name in config.get(plural, [])]
-    return Names(
-        selection, frozenset(name.lower() if kind == "Header" else name for name in listed)
-    )
+    def _check_counts(self) -> None:
+        """Quotas of an account that a project alone can exceed."""
+        for kind, what in (
+            ("CachePolicy", "cache policies"),
+            ("OriginRequestPolicy", "origin request policies"),
+            ("ResponseHeadersPolicy", "response headers policies"),
+        ):
+            count = len(self._all(f"AWS::CloudFront::{kind}"))
+            self.notes.add(*policy_lint.check_policy_count(what, count, ""))
+        count = len(self._all("AWS::CloudFront::Function"))
+        self.notes.add(*function_lint.check_function_count(count, ""))

@@ -41,6 +41,10 @@ _NEVER_FORWARDED: Final = frozenset(
 )
 _NEVER_FORWARDED_PREFIXES: Final = ("x-edge-", "x-amz-cf-")
 _BODY_HEADERS: Final = ("content-length", "content-md5", "content-type", "content-encoding")
+_REMOVED_UNLESS_LISTED: Final = frozenset(
+    {"accept", "accept-charset", "accept-language", "referer"}
+)
+"""Legacy ForwardedValues forward every header but these (facts/cloudfront.md 6.2)."""
 _SET_BY_CLOUDFRONT: Final = frozenset(
     {"host", "user-agent", "via", "x-forwarded-for", "cookie", "accept-encoding", "authorization"}
 )
@@ -135,12 +139,16 @@ def _is_forwarded(name: str, method: str, behavior: CacheBehavior) -> bool:
         return False
     if name in _BODY_HEADERS or name == "transfer-encoding":
         return method not in READ_METHODS
+    if behavior.forwards_all_headers and name not in _REMOVED_UNLESS_LISTED:
+        return True
     return _takes_header(name, behavior)
 
 
 def _host(request: Request, behavior: CacheBehavior, origin: Origin) -> str:
     if _takes_header("host", behavior):
         return request.headers.get("host")
+    if origin.host_header:
+        return origin.host_header
     usual = 443 if origin.https else 80
     return origin.domain_name if origin.port == usual else f"{origin.domain_name}:{origin.port}"
 

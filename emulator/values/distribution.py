@@ -154,6 +154,7 @@ class Origin:
         http_port: The port for plain HTTP; only match-viewer needs both.
         access_identity: The legacy origin access identity's id; empty when there is none.
         vpc: Whether it is reached through a VPC origin.
+        host_header: The Host to send in place of the domain name; only a function sets it.
     """
 
     id: str
@@ -174,6 +175,7 @@ class Origin:
     http_port: int = 80
     access_identity: str = ""
     vpc: bool = False
+    host_header: str = ""
 
 
 @dataclass(frozen=True, slots=True)

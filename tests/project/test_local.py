@@ -42,7 +42,7 @@ def test_without_a_file_every_default_holds(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("viewer = {prot = 1}", r"\[viewer\] has no key 'prot' \(known: place, port"),
+        ("viewer = {prot = 1}", r"\[viewer\] has no key 'prot' \(known: .*port"),
         ("[viewer]\nport = 'x'", "viewer.port is 'x', but must be int"),
         ("[viewer]\nport = 99999", "a port is 0 to 65535"),
         ("[viewer]\nplace = 'XXX'", "viewer.place: no point of presence is called 'XXX'"),
@@ -83,3 +83,62 @@ def test_a_bad_variable_is_named(tmp_path: Path, variable: str, value: str) -> N
     """The message names the variable."""
     with pytest.raises(ConfigError, match=f"{variable} is '{value}'"):
         read_settings(tmp_path, Overrides(), {variable: value})
+
+
+def test_what_only_aws_knows_is_answered_here(tmp_path: Path) -> None:
+    """Imports, printed resources, functions, stores, folders, several templates."""
+    (tmp_path / "dist").mkdir()
+    settings = read_local(
+        written(
+            tmp_path,
+            """
+            template = ["site.yaml", "cdk.out"]
+            [imports]
+            "net:Domain" = "api.example.com"
+            [resources]
+            "1111" = "policy.json"
+            [functions]
+            rewrite = "functions/rewrite.js"
+            auth = { code = "auth", handler = "app.handler", runtime = "python3.13" }
+            [stores.Answers]
+            import = "seed.json"
+            [origins.Assets]
+            folder = "dist"
+            [origins.Web]
+            remote = true
+            [origins.Api]
+            url = "http://127.0.0.1:8081"
+            """,
+        )
+    )
+    answers = settings.answers
+
+    assert settings.templates == (tmp_path / "site.yaml", tmp_path / "cdk.out")
+    assert answers.imports == {"net:Domain": "api.example.com"}
+    assert answers.resources == {"1111": tmp_path / "policy.json"}
+    assert answers.functions["rewrite"].code == tmp_path / "functions" / "rewrite.js"
+    assert answers.functions["auth"].handler == "app.handler"
+    assert answers.stores == {"Answers": tmp_path / "seed.json"}
+    assert settings.folders == {"Assets": tmp_path / "dist"}
+    assert settings.remotes == {"Web"}
+    assert set(settings.origins) == {"Api"}
+    assert answers.mapped_origins == {"Api", "Assets"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("template = 1", "template is 1, but must be a path or a list"),
+        ("template = []", "must be a path or a list"),
+        ("[functions]\nf = 1", "functions.f must be a table"),
+        ("[functions]\nf = {runtime = 'x'}", "functions.f needs the path of its code"),
+        ("[stores.A]\nimprt = 'x'", r"\[stores.A\] has no key 'imprt'"),
+        ("[origins.A]\nfolder = 'nope'", "there is no folder nope"),
+        ("[origins.A]\nfolder = '.'\nurl = 'http://h:1'", "is a folder and cannot have url"),
+        ("origins = 1", "origins must hold tables"),
+    ],
+)
+def test_a_bad_answer_names_its_key(tmp_path: Path, text: str, message: str) -> None:
+    """As every other key."""
+    with pytest.raises(ConfigError, match=message):
+        read_local(written(tmp_path, text))

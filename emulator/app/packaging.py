@@ -1,0 +1,113 @@
+"""A project's packages, made together: artifacts, manifest and packaged template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from emulator.deploy.artifacts import Artifact, dump_manifest
+from emulator.deploy.packaged_template import dump_template, packaged_template
+from emulator.deploy.packaging import (
+    package_cloudfront_function,
+    package_lambda,
+    remove_outdated,
+)
+from emulator.errors import ConfigError
+from emulator.project.declarations import TemplateDeclarations
+from emulator.project.local import LocalSettings
+from emulator.project.stacks import read_stacks
+from emulator.project.template import inspect_templates
+
+MANIFEST: Final = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Packaged:
+    """What was made.
+
+    Args:
+        artifacts: One for each function.
+        files: Manifest and templates; only when everything was packaged.
+    """
+
+    artifacts: tuple[Artifact, ...]
+    files: tuple[Path, ...] = ()
+
+
+def declared_by(settings: LocalSettings) -> TemplateDeclarations:
+    """What a project's templates declare; what only the edge could not do is no matter here.
+
+    Raises:
+        ConfigError: They cannot be read, or declare no function because of a mistake.
+    """
+    inspection = inspect_templates(settings.templates, settings.answers)
+    declared = inspection.declared
+    if not declared.lambdas and not declared.functions:
+        for error in inspection.errors:
+            raise ConfigError(error.what, where=error.where, mend=error.mend)
+    return declared
+
+
+def package_project(
+    settings: LocalSettings, out: Path, *, function: str = "", with_boto3: bool = False
+) -> Packaged:
+    """Package one function, or all of them with manifest and template.
+
+    Args:
+        settings: The project's.
+        out: The build folder.
+        function: The name of one; empty for all.
+        with_boto3: Whether boto3 is vendored, although Lambda has it.
+
+    Raises:
+        ConfigError: There is no such function, or AWS would refuse one; nothing is replaced then.
+    """
+    declared = declared_by(settings)
+    artifacts = tuple(_artifacts(declared, out, function, with_boto3=with_boto3))
+    if not artifacts:
+        names = [one.name for one in declared.functions]
+        names += [one.name for one in declared.lambdas]
+        raise ConfigError(
+            f"There is no edge function {function!r}."
+            if function
+            else "There is no edge function.",
+            mend=f"Known: {', '.join(names) or 'none'}.",
+        )
+    remove_outdated(out, artifacts)
+    if function:
+        return Packaged(artifacts)
+    return Packaged(artifacts, (_manifest(out, artifacts), *_templates(settings, out, artifacts)))
+
+
+def _artifacts(
+    declared: TemplateDeclarations, out: Path, name: str, *, with_boto3: bool
+) -> Iterator[Artifact]:
+    for function in declared.functions:
+        if name in ("", function.name, function.logical_id):
+            yield package_cloudfront_function(function, out)
+    for one in declared.lambdas:
+        if name in ("", one.name, one.logical_id):
+            yield package_lambda(one, out, with_boto3=with_boto3)
+
+
+def _manifest(out: Path, artifacts: Sequence[Artifact]) -> Path:
+    file = out / MANIFEST
+    file.write_text(dump_manifest(artifacts), encoding="utf-8")
+    return file
+
+
+def _templates(settings: LocalSettings, out: Path, artifacts: Sequence[Artifact]) -> Iterator[Path]:
+    stacks = read_stacks(settings.templates, settings.parameters).stacks
+    for artifact in artifacts:
+        if sum(artifact.logical_id in stack.document["Resources"] for stack in stacks) > 1:
+            raise ConfigError(
+                f"Several templates have a resource {artifact.logical_id}.",
+                mend="Package each template by itself, or give its function another logical id.",
+            )
+    for stack in stacks:
+        name = "packaged.yaml" if len(stacks) == 1 else f"{stack.name}.packaged.yaml"
+        text = dump_template(packaged_template(stack.document, artifacts))
+        (out / name).write_text(text, encoding="utf-8")
+        yield out / name
