@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Coroutine
@@ -33,6 +34,17 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--require-auth",
         choices=["on", "off"],
         help="whether the AWS endpoint refuses calls without a signature (off)",
+    )
+
+
+def add_declared_python(parser: argparse.ArgumentParser) -> None:
+    """The flag that chooses the interpreter of Lambda@Edge functions."""
+    parser.add_argument(
+        "--declared-python",
+        action="store_true",
+        default=os.environ.get("LOCALPOP_DECLARED_PYTHON") == "on",
+        help="run Lambda@Edge functions on the Python version they declare, where it is installed "
+        "(LOCALPOP_DECLARED_PYTHON=on)",
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from emulator.app.invocation import Invoked, dump_result, invoke
 from emulator.app.settings import current_settings
-from emulator.cli.common import add_settings, get_json, overrides_of, run_loop
+from emulator.cli.common import add_declared_python, add_settings, get_json, overrides_of, run_loop
 from emulator.errors import ConfigError
 from emulator.values.functions import EventType
 from emulator.values.messages import Response
@@ -77,11 +77,7 @@ def add_commands(commands: Any) -> None:
     run.add_argument(
         "--awslambdaric", action="store_true", help="under AWS's own runtime interface client"
     )
-    run.add_argument(
-        "--declared-python",
-        action="store_true",
-        help="on the Python version it declares, where that is installed",
-    )
+    add_declared_python(run)
     add_settings(run)
     run.set_defaults(act=_invoke)
     logs = commands.add_parser("logs", help="what edge functions of the running emulator wrote")

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,7 +19,14 @@ from typing import Any
 from emulator.app.emulator import Emulator, running
 from emulator.app.settings import current_settings
 from emulator.cli import fault, functions, package, places, predict
-from emulator.cli.common import add_settings, get_json, overrides_of, run_loop, tell
+from emulator.cli.common import (
+    add_declared_python,
+    add_settings,
+    get_json,
+    overrides_of,
+    run_loop,
+    tell,
+)
 from emulator.cli.project import show_project, validate_project
 from emulator.cli.show import show_trace
 from emulator.errors import ConfigError, LocalpopError
@@ -83,20 +91,17 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--debug",
         metavar="FUNCTION",
-        default="",
+        default=os.environ.get("LOCALPOP_DEBUG", ""),
         help="run this Python Lambda@Edge function inside localpop itself, so that your IDE's "
         "breakpoints stop it (docs/lambda-at-edge.md)",
     )
-    up.add_argument(
-        "--declared-python",
-        action="store_true",
-        help="run Lambda@Edge functions on the Python version they declare, where it is installed",
-    )
+    add_declared_python(up)
     add_settings(up)
     up.set_defaults(act=_up)
     once = commands.add_parser(
         "run", help="start everything, run the command after --, stop; its exit code is ours"
     )
+    add_declared_python(once)
     add_settings(once)
     once.set_defaults(act=_run)
     validate = commands.add_parser(
@@ -161,10 +166,9 @@ async def _serve(arguments: argparse.Namespace, then: Any) -> int:
             loop.add_signal_handler(number, work.cancel)
     try:
         settings = current_settings(overrides_of(arguments))
-        declared_python = getattr(arguments, "declared_python", False)
         debug = getattr(arguments, "debug", "")
         async with running(
-            settings, tell, debug=debug, declared_python=declared_python
+            settings, tell, debug=debug, declared_python=arguments.declared_python
         ) as emulator:
             await emulator.run_setup()
             await emulator.start_origins()

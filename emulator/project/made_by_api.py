@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from emulator.errors import ConfigError
@@ -21,7 +22,7 @@ from emulator.rules.edge_lint import check_distribution
 from emulator.rules.managed_policies import MANAGED_CACHE_POLICIES, MANAGED_ORIGIN_REQUEST_POLICIES
 from emulator.rules.response_headers_policy import MANAGED_RESPONSE_HEADERS_POLICIES
 from emulator.stores.account import Account
-from emulator.values.account import Kind
+from emulator.values.account import Kind, Record
 from emulator.values.distribution import (
     CachePolicy,
     Distribution,
@@ -32,7 +33,16 @@ from emulator.values.distribution import (
 )
 from emulator.values.findings import Finding, Severity
 
+_log = logging.getLogger(__name__)
 _WHERE = "DistributionConfig"
+_REFERRED = (
+    Kind.CACHE_POLICY,
+    Kind.ORIGIN_REQUEST_POLICY,
+    Kind.RESPONSE_HEADERS_POLICY,
+    Kind.ORIGIN_ACCESS_CONTROL,
+    Kind.PUBLIC_KEY,
+    Kind.KEY_GROUP,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +54,29 @@ class AccountReader:
     """
 
     account: Account
+    _read: dict[str, tuple[Record, tuple[int, ...], Distribution]] = field(default_factory=dict)
 
     def distributions(self) -> Sequence[Distribution]:
-        """Every distribution of the account."""
-        return [
-            self.distribution(
-                record.id, record.document["DomainName"], record.document["DistributionConfig"]
-            )
-            for record in self.account.all(Kind.DISTRIBUTION)
-        ]
+        """Every distribution of the account; what has not changed is read once."""
+        records = self.account.all(Kind.DISTRIBUTION)
+        referred = tuple(self.account.changes(kind) for kind in _REFERRED)
+        for record in records:
+            before = self._read.get(record.id)
+            if before is None or before[0] is not record or before[1] != referred:
+                document = record.document
+                try:
+                    read = self.distribution(
+                        record.id, document["DomainName"], document["DistributionConfig"]
+                    )
+                except ConfigError as error:
+                    # It could be read when it was made; an older localpop may have made it.
+                    _log.warning("The distribution %s is not served: %s", record.id, error)
+                    self._read.pop(record.id, None)
+                    continue
+                self._read[record.id] = (record, referred, read)
+        for gone in self._read.keys() - {record.id for record in records}:
+            del self._read[gone]
+        return [self._read[record.id][2] for record in records if record.id in self._read]
 
     def distribution(
         self, identity: str, domain_name: str, config: Mapping[str, Any]

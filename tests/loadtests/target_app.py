@@ -30,7 +30,9 @@ seen = 0
 def headers(request: Request, x_cache: str, simulated_ms: float) -> dict[str, str]:
     """What the emulator puts on each response."""
     place = request.headers["x-localpop-viewer"]
-    trace = f"t-{seen}; place={place}; simulated_ms={simulated_ms:.2f}; overhead_ms=0.25; late_ms=0.00"
+    trace = (
+        f"t-{seen}; place={place}; simulated_ms={simulated_ms:.2f}; overhead_ms=0.25; late_ms=0.00"
+    )
     return {
         "X-Cache": f"{x_cache} from cloudfront",
         "X-Localpop-Trace": trace,
@@ -50,7 +52,9 @@ async def answer(request: Request) -> Response:
     if action in PRECOMPUTED:
         by_lambda = request.url.path.startswith("/lambda-answers/")
         kind = "LambdaGeneratedResponse" if by_lambda else "FunctionGeneratedResponse"
-        return JSONResponse({"action": action, "answer": "Good."}, headers=headers(request, kind, 2))
+        return JSONResponse(
+            {"action": action, "answer": "Good."}, headers=headers(request, kind, 2)
+        )
     if "text/event-stream" in request.headers["accept"]:
         stream = events(action)
         miss = headers(request, "Miss", FALLBACK_S * 1000)

@@ -1,0 +1,206 @@
+"""Real Locust runs against a real server that answers as the contract says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loadtests.samples import read_recording
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = Path(__file__).with_name("target_app.py")
+FAST = ("--time", "3", "--warmup", "0.5", "--drain", "5", "--max-lag-ms", "10000")
+
+
+@pytest.fixture
+def target(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The target in a process of its own; its URL. Parameters go into its environment."""
+    environment = {**os.environ, **getattr(request, "param", {})}
+    process = subprocess.Popen(
+        [sys.executable, str(TARGET)], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert process.stdout is not None
+    yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+    process.terminate()
+    process.wait(10)
+    process.stdout.close()
+
+
+@pytest.fixture
+def sessions(tmp_path: Path) -> Path:
+    """Two viewers that the target knows."""
+    path = tmp_path / "sessions.txt"
+    path.write_text("user-001 token-1\nuser-002 token-2\n")
+    return path
+
+
+def load(*words: str) -> subprocess.CompletedProcess[str]:
+    """`python -m loadtests` with these words."""
+    return subprocess.run(
+        [sys.executable, "-m", "loadtests", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def test_a_run_separates_the_paths_and_writes_the_report(
+    target: str, sessions: Path, tmp_path: Path
+) -> None:
+    """Hits of both kinds, both fallbacks; table, page, figures, samples; exit code 0."""
+    out = tmp_path / "report"
+    words = (
+        "run",
+        "--host",
+        target,
+        "--sessions",
+        str(sessions),
+        "--out",
+        str(out),
+        "--rate",
+        "60",
+    )
+
+    outcome = load(*words, *FAST)
+
+    assert outcome.returncode == 0, outcome.stderr
+    document = json.loads((out / "results.json").read_text())
+    assert {row["path"] for row in document["paths"]} == {
+        "edge-function",
+        "edge-lambda",
+        "fallback-streamed",
+        "fallback-buffered",
+    }
+    assert document["errors"] == 0
+    assert document["headline"]["times_faster"] > 1
+    assert "The edge is" in outcome.stdout
+    assert "faster</h1>" in (out / "index.html").read_text()
+    recording = read_recording(out / "samples.jsonl")
+    assert document["generator"]["arrivals"] == len(recording.samples)
+    again = load("report", str(out / "samples.jsonl"), "--out", str(tmp_path / "again"))
+    assert again.returncode == 0
+    assert (tmp_path / "again" / "results.json").read_text() == (out / "results.json").read_text()
+
+
+def test_errors_above_the_share_are_an_exit_code(target: str, tmp_path: Path) -> None:
+    """A wrong session is refused by the server: exit code 1, and the kind is named."""
+    wrong = tmp_path / "sessions.txt"
+    wrong.write_text("user-001 forged\n")
+    words = ("run", "--host", target, "--sessions", str(wrong), "--out", str(tmp_path / "r"))
+
+    outcome = load(*words, *FAST)
+
+    assert outcome.returncode == 1
+    assert "HTTP 401" in outcome.stderr
+
+
+def test_a_lagging_generator_voids_the_run(target: str, sessions: Path, tmp_path: Path) -> None:
+    """Exit code 3, said loudly, on the terminal and on the page."""
+    words = ("run", "--host", target, "--sessions", str(sessions), "--out", str(tmp_path / "r"))
+
+    outcome = load(*words, *FAST[:-2], "--max-lag-ms", "0.0001")
+
+    assert outcome.returncode == 3
+    assert "THIS RUN IS VOID" in outcome.stderr
+    assert "This run is void" in (tmp_path / "r" / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--host", "https://d1.cloudfront.net"), "Lambda@Edge viewer triggers"),
+        (("--host", "http://127.0.0.1:1", "--places", "nowhere"), "'nowhere' is not a place"),
+        (("--host", "http://127.0.0.1:1", "--sessions", "nothing.txt"), "nothing.txt"),
+        (("--host", "http://127.0.0.1:1", "--time", "1", "--warmup", "2"), "--time"),
+        ((), "--host"),
+    ],
+)
+def test_bad_input_is_one_message(
+    words: tuple[str, ...], message: str, sessions: Path, tmp_path: Path
+) -> None:
+    """Exit code 2; nothing is started."""
+    outcome = load("run", "--sessions", str(sessions), "--out", str(tmp_path), *words)
+
+    assert outcome.returncode == 2
+    assert message in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "target", [{"TARGET_FREEZE_AT_REQUEST": "60", "TARGET_FREEZE_S": "1.5"}], indirect=True
+)
+def test_open_loop_sees_a_server_that_freezes(target: str, sessions: Path, tmp_path: Path) -> None:
+    """Everybody who came meanwhile waited; a closed loop would have stopped asking."""
+    words = ("run", "--host", target, "--sessions", str(sessions), "--out", str(tmp_path / "r"))
+
+    outcome = load(*words, *FAST, "--rate", "60", "--fallback-share", "0")
+
+    assert outcome.returncode == 0, outcome.stderr
+    document = json.loads((tmp_path / "r" / "results.json").read_text())
+    hits = document["paths"][0]
+    assert hits["whole_ms"]["p95"] > 1_000
+    assert hits["whole_ms"]["p50"] < 1_000
+
+
+def test_ctrl_c_ends_cleanly_and_leaves_no_process(
+    target: str, sessions: Path, tmp_path: Path
+) -> None:
+    """Locust ends with it."""
+    words = ["run", "--host", target, "--sessions", str(sessions), "--out", str(tmp_path / "r")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "loadtests", *words, "--time", "60"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "answers" in line:
+            break
+    children = _children(process.pid)
+    process.send_signal(signal.SIGINT)
+    rest = process.stdout.read()
+    process.stdout.close()
+
+    assert process.wait(40) == 130
+    assert "stopping" in rest
+    assert children
+    assert not [child for child in children if Path(f"/proc/{child}").exists()]
+
+
+def test_plain_locust_runs_the_same_file(target: str, sessions: Path, tmp_path: Path) -> None:
+    """`locust -f loadtests/locustfile.py`, without anything of ours around it."""
+    samples = tmp_path / "samples.jsonl"
+    words = ["-f", "loadtests/locustfile.py", "--host", target, "--headless", "-u", "1"]
+    words += ["-t", "3s", "--warmup", "0.5", "--sessions", str(sessions), "--samples", str(samples)]
+
+    outcome = subprocess.run(
+        [sys.executable, "-m", "locust", *words, "--max-lag-ms", "10000"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert "edge-function @ " in outcome.stdout + outcome.stderr
+    assert len(read_recording(samples).samples) > 50
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += [int(child), *_children(int(child))]
+    return found
