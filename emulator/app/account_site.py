@@ -71,14 +71,18 @@ class AccountSite:
     lambdas: LambdaFunctions
     copies: StoreCopies
     logs: FunctionLogs
+    _reader: AccountReader = field(init=False)
     _functions: dict[str, tuple[Record, CloudFrontFunction]] = field(default_factory=dict)
     _lambdas: dict[str, tuple[Record, EdgeFunction, LoadedLambda | None]] = field(
         default_factory=dict
     )
 
+    def __post_init__(self) -> None:
+        self._reader = AccountReader(self.account)
+
     def distributions(self) -> Sequence[Distribution]:
         """Every distribution of the account."""
-        return AccountReader(self.account).distributions()
+        return self._reader.distributions()
 
     def edge_functions(self, distributions: Sequence[Distribution]) -> dict[str, EdgeFunction]:
         """LIVE functions, and the Lambda versions that a distribution names, by ARN."""

@@ -65,6 +65,7 @@ class Deployer:
         packages: The code of the account's Lambda functions.
         logs: Keeps what functions write.
         copies: The versions of stores that edge servers hold.
+        s3: Where buckets are: the AWS endpoint, in which moto has them.
         declared: What the template declared when it was deployed last.
     """
 
@@ -76,6 +77,7 @@ class Deployer:
     packages: LambdaPackages
     logs: FunctionLogs
     copies: EdgeCopies
+    s3: OriginAddress | None = None
     declared: TemplateDeclarations = field(default_factory=TemplateDeclarations)
     _loaded: dict[str, LoadedLambda] = field(default_factory=dict)
     _edge_functions: dict[str, EdgeFunction] = field(default_factory=dict)
@@ -193,6 +195,9 @@ class Deployer:
         """
         mapped = self.settings.origins
         local = mapped.get(origin.id) or mapped.get(origin.domain_name)
+        if local is None and origin.kind is OriginKind.S3 and self.s3 is not None:
+            # The bucket is in the Host header, as at AWS.
+            local = LocalOrigin(self.s3)
         if local is None:
             local = _nowhere(origin) if or_nowhere and not _is_here(origin) else _itself(origin)
         timeouts = OriginTimeouts(

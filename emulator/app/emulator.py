@@ -29,7 +29,7 @@ from emulator.edge.passage import World
 from emulator.edge.site import Site
 from emulator.errors import ConfigError, LocalpopError
 from emulator.network.latency import LatencyModel
-from emulator.network.origins import OriginClient
+from emulator.network.origins import OriginAddress, OriginClient
 from emulator.project.declarations import TemplateDeclarations
 from emulator.project.local import LocalSettings, read_local
 from emulator.project.template import read_template, template_attribute
@@ -301,7 +301,17 @@ async def running(
             settings,
             tell,
             edge,
-            Deployer(settings, stores, functions, lambdas, account, packages, logs, copies),
+            Deployer(
+                settings,
+                stores,
+                functions,
+                lambdas,
+                account,
+                packages,
+                logs,
+                copies,
+                OriginAddress(shown, port_of(sockets.aws)),
+            ),
             f"http://{shown}:{port_of(sockets.viewer)}",
             f"https://localhost:{port_of(sockets.https)}",
             aws_url,

@@ -10,8 +10,8 @@ from __future__ import annotations
 import logging
 import random
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -19,6 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emulator.aws.answers import error_answer
 from emulator.aws.bedrock_runtime import BedrockRuntime
 from emulator.aws.call import ApiCall, Service, call_from
+from emulator.aws.cloudfront.api import CloudFrontApi
+from emulator.aws.cloudfront.control_plane import ControlPlane, nothing_changed
 from emulator.aws.controls import CONTROLS_PATH, LocalControls
 from emulator.aws.dispatch import (
     BEDROCK_RUNTIME,
@@ -39,10 +41,15 @@ from emulator.aws.key_value_store_control_api import (
     StoreInUse,
     no_s3,
 )
+from emulator.aws.lambda_api import LambdaApi
+from emulator.aws.other_services import OtherServices
 from emulator.clock import Clock
 from emulator.errors import ApiError, LocalpopError, NotEmulated
 from emulator.quotas import KB
+from emulator.runtimes.cloudfront_functions.engine import CloudFrontFunctions
+from emulator.runtimes.lambda_edge import LambdaFunctions
 from emulator.stores.key_value_stores import KeyValueStores
+from emulator.stores.lambda_packages import LambdaPackages
 
 DistanceMs = Callable[[str], float]
 """The round trip in ms between a Region and the endpoint's own, us-east-1.
@@ -56,11 +63,33 @@ _UNKNOWN = Target("", "", "", Protocol.REST_JSON)
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class CloudFrontControl:
+    """What CloudFront's control API and Lambda's API need beside the stores.
+
+    Args:
+        plane: The account.
+        functions: The engine of CloudFront Functions.
+        lambdas: The sandboxes of Lambda@Edge.
+        packages: Where Lambda's zips are kept.
+        others: Every service that localpop does not emulate itself.
+        reset: Makes everything as it was at the first start, for `localpop reset`.
+    """
+
+    plane: ControlPlane
+    functions: CloudFrontFunctions
+    lambdas: LambdaFunctions
+    packages: LambdaPackages
+    others: OtherServices
+    reset: Callable[[], Awaitable[None]] = nothing_changed
+
+
 def create_app(
     stores: KeyValueStores,
     bedrock: BedrockRuntime,
     clock: Clock,
     *,
+    control: CloudFrontControl | None = None,
     distance_ms: DistanceMs = lambda region: 0.0,
     store_in_use: StoreInUse = lambda arn: False,
     fetch_object: FetchObject = no_s3,
@@ -73,6 +102,7 @@ def create_app(
         stores: The account's key value stores.
         bedrock: The stand-in for Amazon Bedrock's runtime; `/_localpop/` controls it.
         clock: What the simulated distance is waited on.
+        control: What distributions and functions need; without it there are only stores.
         distance_ms: The round trip from a Region, for callers under `/from-region/{region}`.
         store_in_use: Whether a function is associated with the store of an ARN.
         fetch_object: Reads the S3 object that a new store imports.
@@ -80,18 +110,52 @@ def create_app(
         chance: Where request ids come from.
     """
     services: dict[str, Service] = {
-        KEY_VALUE_STORE: KeyValueStoreApi(stores),
+        KEY_VALUE_STORE: KeyValueStoreApi(stores, bedrock.faults),
         BEDROCK_RUNTIME: bedrock,
-        CLOUDFRONT: KeyValueStoreControlApi(stores, in_use=store_in_use, fetch_object=fetch_object),
     }
+    if control is None:
+        services[CLOUDFRONT] = KeyValueStoreControlApi(
+            stores, in_use=store_in_use, fetch_object=fetch_object
+        )
+    else:
+        services |= _control_services(control, stores, store_in_use)
     return AwsEndpoint(
         services,
-        LocalControls(bedrock),
+        LocalControls(
+            bedrock,
+            reset=control.reset if control else None,
+            package=control.packages.read if control else lambda name: None,
+        ),
         clock,
+        others=control.others if control else None,
         distance_ms=distance_ms,
         require_auth=require_auth,
         chance=chance or random.Random(),
     )
+
+
+def _control_services(
+    control: CloudFrontControl,
+    stores: KeyValueStores,
+    store_in_use: StoreInUse,
+) -> dict[str, Service]:
+    fetch_object = control.others.fetch_object
+    lambda_api = LambdaApi(
+        control.plane,
+        control.packages,
+        control.lambdas,
+        fetch_object,
+        control.others.trusted_principals,
+    )
+
+    def in_use(arn: str) -> bool:
+        return store_in_use(arn) or cloudfront.functions.store_in_use(arn)
+
+    store_api = KeyValueStoreControlApi(stores, in_use=in_use, fetch_object=fetch_object)
+    cloudfront = CloudFrontApi(
+        control.plane, store_api, stores, control.functions, lambda_api.configuration
+    )
+    return {CLOUDFRONT: cloudfront, "lambda": lambda_api}
 
 
 class AwsEndpoint:
@@ -101,6 +165,7 @@ class AwsEndpoint:
         services: By their name in `dispatch.Target`.
         controls: What answers under `/_localpop/`.
         clock: What the simulated distance is waited on.
+        others: Answers for every other service; None when nobody does.
         distance_ms: The round trip from a Region.
         require_auth: Whether a signature must be there.
         chance: Where request ids come from.
@@ -112,11 +177,13 @@ class AwsEndpoint:
         controls: Service,
         clock: Clock,
         *,
+        others: OtherServices | None,
         distance_ms: DistanceMs,
         require_auth: bool,
         chance: random.Random,
     ) -> None:
         self._services, self._controls, self._clock = services, controls, clock
+        self._others = others
         self._distance_ms, self._require_auth, self._chance = distance_ms, require_auth, chance
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -152,7 +219,11 @@ class AwsEndpoint:
             target = classify(call.method, path, call.query, call.headers)
             if region is not None:
                 await self._clock.sleep_ms(self._region_distance_ms(region))
-            if self._require_auth and not is_signed(call.query, call.headers):
+            if (
+                self._require_auth
+                and target.service != "s3"
+                and not is_signed(call.query, call.headers)
+            ):
                 raise ApiError(403, "AccessDeniedException", "Missing Authentication Token")
             return await self._call_service(target, replace(call, path=target.path))
         except ApiError as error:
@@ -172,6 +243,8 @@ class AwsEndpoint:
         service = self._services.get(target.service)
         if service is not None:
             return await service(call)
+        if self._others is not None:
+            return await self._others.serve(target.service, call)
         operation = target.operation
         if target.protocol is Protocol.QUERY:
             body = await call.body(_FORM_MAX_BYTES, _form_too_large)

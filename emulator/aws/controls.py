@@ -3,14 +3,19 @@
 GET    /_localpop/faults    the faults still to come
 POST   /_localpop/faults    plan one, such as
                                 {"service": "bedrock-runtime", "fault": "throttle", "count": 3}
+                                {"service": "cloudfront-keyvaluestore", "fault": "unavailable"}
 DELETE /_localpop/faults    plan none
 GET    /_localpop/bedrock   the models' speed, and what became of the calls so far
 PUT    /_localpop/bedrock   change the speed: {"time_scale": 0} for no waiting, 1 for real models
+POST   /_localpop/reset     forget everything that was made, and deploy the template anew
+GET    /_localpop/lambda-packages/{sha256}.zip    the code of a Lambda function (GetFunction)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -21,11 +26,16 @@ from emulator.aws.answers import Answer, json_answer
 from emulator.aws.bedrock.faults import Fault, PlannedFault
 from emulator.aws.bedrock_runtime import BedrockRuntime
 from emulator.aws.call import ApiCall
-from emulator.aws.dispatch import BEDROCK_RUNTIME
+from emulator.aws.dispatch import BEDROCK_RUNTIME, KEY_VALUE_STORE
 from emulator.errors import ApiError
 from emulator.quotas import KB
 
 CONTROLS_PATH: Final = "/_localpop/"
+_FAULTS: Final[dict[str, tuple[Fault, ...]]] = {
+    BEDROCK_RUNTIME: tuple(Fault),
+    KEY_VALUE_STORE: (Fault.UNAVAILABLE,),
+}
+_PACKAGE = re.compile(r"/_localpop/lambda-packages/([0-9a-f]{64}\.zip)")
 _BODY_MAX_BYTES = 64 * KB
 _COUNT_MAX = 1_000_000
 _TIME_SCALE_MAX = 1_000.0
@@ -35,11 +45,19 @@ class LocalControls:
     """The controls of the endpoint.
 
     Args:
-        bedrock: What they control.
+        bedrock: What they control; its plan of faults is every service's.
+        reset: Makes everything as it was at the first start; None when nobody can.
+        package: Reads a Lambda function's zip by its file name; None when there is none.
     """
 
-    def __init__(self, bedrock: BedrockRuntime) -> None:
-        self._bedrock = bedrock
+    def __init__(
+        self,
+        bedrock: BedrockRuntime,
+        *,
+        reset: Callable[[], Awaitable[None]] | None = None,
+        package: Callable[[str], bytes | None] = lambda name: None,
+    ) -> None:
+        self._bedrock, self._reset, self._package = bedrock, reset, package
 
     async def __call__(self, call: ApiCall) -> ASGIApp:
         """Answer a call.
@@ -61,11 +79,19 @@ class LocalControls:
             case "PUT", "bedrock":
                 self._bedrock.time_scale = _parse_time_scale(await _object(call))
                 return self._state()
+            case "POST", "reset" if self._reset is not None:
+                await self._reset()
+                return Answer(204, b"")
+        if call.method == "GET" and (name := _package_name(call.path)):
+            found = await asyncio.to_thread(self._package, name)
+            if found is not None:
+                return Answer(200, found, content_type="application/zip")
         raise ApiError(
             404,
             "UnknownOperationException",
             f"{call.method} {call.path} is none of localpop's controls: "
-            "GET, POST, DELETE /_localpop/faults and GET, PUT /_localpop/bedrock",
+            "GET, POST, DELETE /_localpop/faults, GET, PUT /_localpop/bedrock and "
+            "POST /_localpop/reset",
         )
 
     def _faults(self) -> ASGIApp:
@@ -77,9 +103,14 @@ class LocalControls:
         )
 
 
+def _package_name(path: str) -> str:
+    match = _PACKAGE.fullmatch(path)
+    return match[1] if match else ""
+
+
 def _parse_fault(shape: dict[str, Any]) -> PlannedFault:
-    service = _choice(shape, "service", (BEDROCK_RUNTIME,))
-    fault = Fault(_choice(shape, "fault", tuple(Fault)))
+    service = _choice(shape, "service", tuple(_FAULTS))
+    fault = Fault(_choice(shape, "fault", _FAULTS[service]))
     count = shape.get("count", 1)
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= _COUNT_MAX:
         raise _invalid(f"count: a whole number from 1 to {_COUNT_MAX} expected, not {count!r}")

@@ -12,7 +12,9 @@ from starlette.types import ASGIApp
 
 from emulator import quotas
 from emulator.aws.answers import json_answer
+from emulator.aws.bedrock.faults import FaultPlan
 from emulator.aws.call import ApiCall, decode_segment
+from emulator.aws.dispatch import KEY_VALUE_STORE
 from emulator.aws.guard import host_account
 from emulator.errors import ApiError
 from emulator.rules import key_value_store as rules
@@ -28,10 +30,11 @@ class KeyValueStoreApi:
 
     Args:
         stores: The stores to serve.
+        faults: Failures on demand.
     """
 
-    def __init__(self, stores: KeyValueStores) -> None:
-        self._stores = stores
+    def __init__(self, stores: KeyValueStores, faults: FaultPlan | None = None) -> None:
+        self._stores, self._faults = stores, faults or FaultPlan()
         # By the number of path segments and the method.
         self._operations: Mapping[int, Mapping[str, _Operation]] = {
             2: {"GET": self._describe},
@@ -45,6 +48,9 @@ class KeyValueStoreApi:
         Raises:
             ApiError: Any of the data API's errors.
         """
+        if self._faults.take(KEY_VALUE_STORE, streaming=False) is not None:
+            # The one answer for trouble of their own that all six operations model.
+            raise ApiError(500, "InternalServerException", "Asked for by /_localpop/faults")
         segments = call.path.split("/")[1:]
         methods = self._operations.get(len(segments), {})
         if segments[0] != _COLLECTION or not methods or segments[2:3] not in ([], ["keys"]):

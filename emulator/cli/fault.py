@@ -104,7 +104,7 @@ def _service(arguments: argparse.Namespace, url: str) -> int:
 def _told(fault: Fault) -> str:
     begins = f"in {fault.after_s:g} s" if fault.after_s else "now"
     ends = f"for {fault.for_s:g} s" if fault.for_s else "until `localpop fault clear`"
-    return f"{fault}: from {begins}, {ends}"
+    return f"{fault}: {begins}, {ends}"
 
 
 def _show(answer: Any) -> int:

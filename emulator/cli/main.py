@@ -37,7 +37,7 @@ examples:
   localpop up                            serve template.yaml; reload on save; Ctrl-C ends it
   localpop run -- pytest tests/edge      start, run a command, stop; its exit code is ours
   localpop trace 5f0c…                   what happened to one request (id: X-Localpop-Trace)
-  localpop event | localpop invoke NAME  run one Lambda@Edge function, with no server at all
+  localpop invoke NAME --uri /a?b=1       run one Lambda@Edge function, with no server at all
   localpop logs --follow                 what functions write
   localpop package --all                 what you deploy, into build/
   curl -H 'X-Localpop-Viewer: NRT/4g' localhost:8080/    ask from Tokyo over a mobile network

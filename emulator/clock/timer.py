@@ -2,8 +2,12 @@
 
 asyncio's and uvloop's own timers round to whole milliseconds (uvloop may be a whole one early), so
 on Linux one timerfd wakes the loop shortly before the earliest deadline and a short spin covers the
-rest; elsewhere `call_later` wakes it 1.5 ms early and the spin does the same.
-Measured in facts/engines.md section 6.
+rest; elsewhere `call_later` wakes it 1.5 ms early and the spin does the same. One spin serves every
+waiter, and the loop goes on serving others between two of its turns.
+
+How early to wake is learnt: a sleeping machine takes 0.1 ms and more to come back, a busy one a few
+microseconds, and what is not needed would only be spun away.
+Measured in facts/engines.md section 6 and by benchmarks/latency_accuracy.py.
 """
 
 from __future__ import annotations
@@ -15,16 +19,22 @@ import itertools
 import os
 import sys
 import time
+from typing import Final
 
 _CLOCK_MONOTONIC = 1
 _TFD_NONBLOCK = os.O_NONBLOCK
 _TFD_TIMER_ABSTIME = 1
-# A wake-up through the loop takes about this long; the spin covers the rest.
-_SPIN_MS = 0.15
+# The learnt lead stays between these; more would be the neighbours' fault, and only burn CPU.
+_LEAD_MIN_MS: Final = 0.02
+_LEAD_MAX_MS: Final = 0.25
+# So often a wake-up should be in time for its deadline; each one moves the lead by a step.
+_IN_TIME_SHARE: Final = 0.9
+_LEAD_STEP_MS: Final = 0.01
 # Without a timerfd the loop may wake us up to a millisecond late or early.
-_PORTABLE_SPIN_MS = 1.5
-# Longer waits end within the loop's own accuracy, and a spin would only burn CPU.
-_SPIN_ONLY_BELOW_MS = 250.0
+_PORTABLE_LEAD_MS: Final = 1.5
+# A waiter is told so early, because telling it takes about as long.
+_HAND_OVER_MS: Final = 0.03
+_NEVER: Final = float("inf")
 
 
 class _Timespec(ctypes.Structure):
@@ -75,20 +85,19 @@ class DeadlineTimer:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timerfd: _TimerFd | None = None
         self._handle: asyncio.TimerHandle | None = None
-        self._armed_ms = float("inf")
+        self._armed_ms = _NEVER
+        self._spinning = False
+        self._lead_ms = _PORTABLE_LEAD_MS
 
     async def wait_until_ms(self, deadline_ms: float) -> None:
         """Return once `time.perf_counter` has reached the deadline; never earlier."""
         loop = asyncio.get_running_loop()
         self._bind(loop)
-        lead_ms = self._lead_ms(deadline_ms - _now_ms())
-        if deadline_ms - lead_ms > _now_ms():
-            future: asyncio.Future[None] = loop.create_future()
-            wake_ms = deadline_ms - lead_ms
-            heapq.heappush(self._heap, (wake_ms, next(self._order), future))
-            if wake_ms < self._armed_ms:
-                self._arm(wake_ms)
-            await future
+        future: asyncio.Future[None] = loop.create_future()
+        heapq.heappush(self._heap, (deadline_ms, next(self._order), future))
+        if self._heap[0][2] is future and not self._spinning:
+            self._wake_for(deadline_ms)
+        await future
         while _now_ms() < deadline_ms:  # noqa: ASYNC110 - a spin is meant
             # Zero is the one sleep whose length the loop cannot get wrong.
             await asyncio.sleep(0)
@@ -96,17 +105,24 @@ class DeadlineTimer:
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._loop is loop:
             return
-        self._loop, self._heap, self._armed_ms = loop, [], float("inf")
+        self._loop, self._heap, self._armed_ms = loop, [], _NEVER
+        self._spinning = False
         if sys.platform == "linux":
             if self._timerfd is not None:
                 os.close(self._timerfd.fd)
             self._timerfd = _TimerFd()
+            self._lead_ms = _LEAD_MAX_MS
             loop.add_reader(self._timerfd.fd, self._fired)
 
-    def _lead_ms(self, wait_ms: float) -> float:
-        if self._timerfd is None:
-            return _PORTABLE_SPIN_MS
-        return _SPIN_MS if wait_ms < _SPIN_ONLY_BELOW_MS else 0.0
+    def _wake_for(self, deadline_ms: float) -> None:
+        """Have the loop woken in time for the earliest deadline, or begin to spin for it."""
+        assert self._loop is not None
+        wake_ms = deadline_ms - self._lead_ms
+        if wake_ms <= _now_ms():
+            self._spinning = True
+            self._loop.call_soon(self._spin)
+        elif wake_ms < self._armed_ms:
+            self._arm(wake_ms)
 
     def _arm(self, wake_ms: float) -> None:
         self._armed_ms = wake_ms
@@ -121,11 +137,24 @@ class DeadlineTimer:
     def _fired(self) -> None:
         if self._timerfd is not None:
             self._timerfd.clear()
-        self._armed_ms = float("inf")
-        now_ms = _now_ms()
-        while self._heap and self._heap[0][0] <= now_ms:
-            _, _, future = heapq.heappop(self._heap)
+            self._learn(_now_ms() - self._armed_ms)
+        self._armed_ms = _NEVER
+        if not self._spinning:
+            self._spin()
+
+    def _learn(self, took_ms: float) -> None:
+        """Move the lead towards what nine wake-ups in ten need."""
+        missed = took_ms > self._lead_ms
+        step_ms = _LEAD_STEP_MS * (_IN_TIME_SHARE if missed else _IN_TIME_SHARE - 1)
+        self._lead_ms = min(_LEAD_MAX_MS, max(_LEAD_MIN_MS, self._lead_ms + step_ms))
+
+    def _spin(self) -> None:
+        """One turn: end what is due, then turn again, sleep until the next, or rest."""
+        heap, now_ms = self._heap, _now_ms() + _HAND_OVER_MS
+        while heap and (heap[0][0] <= now_ms or heap[0][2].done()):
+            _, _, future = heapq.heappop(heap)
             if not future.done():
                 future.set_result(None)
-        if self._heap:
-            self._arm(self._heap[0][0])
+        self._spinning = False
+        if heap:
+            self._wake_for(heap[0][0])

@@ -15,9 +15,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from emulator.values.function_logs import FunctionLogLine
 from emulator.values.trace import Stage, Trace
 
 _LIST_LENGTH: Final = 100
+_LINES: Final = 1_000
 
 
 class TraceSource(Protocol):
@@ -32,8 +34,18 @@ class TraceSource(Protocol):
         ...
 
 
-def create_dashboard(source: TraceSource) -> Starlette:
-    """The dashboard over one edge's traces."""
+class LogSource(Protocol):
+    """What functions wrote."""
+
+    def lines(
+        self, *, after: int, count: int, function: str = ""
+    ) -> Sequence[tuple[int, FunctionLogLine]]:
+        """Numbered lines, oldest first: the newest `count` of those behind `after`."""
+        ...
+
+
+def create_dashboard(source: TraceSource, logs: LogSource) -> Starlette:
+    """The dashboard over one edge's traces, and over what its functions wrote."""
     page = Template(files("emulator.dashboard").joinpath("page.html").read_text(encoding="utf-8"))
 
     def show(title: str, body: str, *, refresh: bool) -> HTMLResponse:
@@ -49,6 +61,15 @@ def create_dashboard(source: TraceSource) -> Starlette:
         except ValueError:
             return JSONResponse({"error": "count must be a whole number"}, 400)
         return JSONResponse([asdict(trace) for trace in source.latest_traces(count)])
+
+    async def logs_json(request: Request) -> Response:
+        query = request.query_params
+        try:
+            after, count = int(query.get("after", 0)), int(query.get("count", _LINES))
+        except ValueError:
+            return JSONResponse({"error": "after and count must be whole numbers"}, 400)
+        lines = logs.lines(after=after, count=count, function=query.get("function", ""))
+        return JSONResponse([{"number": number, **asdict(line)} for number, line in lines])
 
     async def one(request: Request) -> Response:
         trace_id = request.path_params["trace_id"]
@@ -69,6 +90,7 @@ def create_dashboard(source: TraceSource) -> Starlette:
         routes=[
             Route("/", index),
             Route("/traces.json", index_json),
+            Route("/logs.json", logs_json),
             Route("/traces/{trace_id}.json", one_json),
             Route("/traces/{trace_id}", one),
         ]

@@ -41,7 +41,8 @@ https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/origin-shield
 """
 
 
-def _rows(name: str) -> list[dict[str, str]]:
+def data_rows(name: str) -> list[dict[str, str]]:
+    """The rows of one of this room's data files."""
     text = files("emulator.network").joinpath("data", name).read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
@@ -58,7 +59,7 @@ def points_of_presence() -> Mapping[str, PointOfPresence]:
                 float(row["latitude"]),
                 float(row["longitude"]),
             )
-            for row in _rows("points_of_presence.csv")
+            for row in data_rows("points_of_presence.csv")
         }
     )
 
@@ -69,7 +70,7 @@ def regions() -> Mapping[str, Region]:
     return MappingProxyType(
         {
             row["region"]: Region(row["region"], float(row["latitude"]), float(row["longitude"]))
-            for row in _rows("regions.csv")
+            for row in data_rows("regions.csv")
         }
     )
 
@@ -80,7 +81,7 @@ def measured_rtt_ms() -> Mapping[tuple[str, str], float]:
     return MappingProxyType(
         {
             (row["region"], other): float(row[other])
-            for row in _rows("regions.csv")
+            for row in data_rows("regions.csv")
             for other in regions()
         }
     )

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +53,7 @@ class Account:
     def __init__(self, connection: aiosqlite.Connection, clock: Clock) -> None:
         self._connection, self._clock = connection, clock
         self._records: dict[Kind, dict[str, Record]] = {kind: {} for kind in Kind}
+        self._changes: Counter[Kind] = Counter()
         self._changing = asyncio.Lock()
         self._writing = asyncio.Lock()
         self._closed = False
@@ -100,6 +102,10 @@ class Account:
     def all(self, kind: Kind) -> Sequence[Record]:
         """Every resource of a kind, in the order they were made."""
         return sorted(self._records[kind].values(), key=lambda one: (one.created_ms, one.id))
+
+    def changes(self, kind: Kind) -> int:
+        """How often resources of a kind have changed; for who keeps what it read of them."""
+        return self._changes[kind]
 
     # --- writing ------------------------------------------------------------------------------
 
@@ -163,11 +169,13 @@ class Account:
                 ) from error
             for kind, record_id in deletes:
                 self._records[kind].pop(record_id, None)
+                self._changes[kind] += 1
             for record in records:
                 self._place(record)
 
     def _place(self, record: Record) -> None:
         self._records[record.kind][record.id] = record
+        self._changes[record.kind] += 1
 
 
 def _row(record: Record) -> tuple[Any, ...]:

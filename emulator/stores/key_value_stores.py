@@ -24,10 +24,6 @@ from emulator.rules.key_value_store import StoreContents, StoreRules, StoreUpdat
 from emulator.stores.store_database import DeletedStore, StoreDatabase
 from emulator.values.key_values import KeyValueStore, StoreSnapshot, StoreStatus
 
-"""The one account of the emulator."""
-
-# Any constant would do: it turns names into the same ids on every machine.
-
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
@@ -232,6 +228,15 @@ class KeyValueStores:
                 409 CannotDeleteEntityWhileInUse.
         """
         await self._one_at_a_time(self._delete(name, if_match, in_use))
+
+    async def clear(self) -> None:
+        """Forget every store, also those that were deleted."""
+        await self._one_at_a_time(self._clear())
+
+    async def _clear(self) -> None:
+        await self._database.clear()
+        for known in (self._live, self._arns, self._deleted, self._sorted):
+            known.clear()
 
     async def _one_at_a_time(self, work: Coroutine[Any, Any, _T]) -> _T:
         # In a task of its own behind a shield, so that a client that hangs up cannot

@@ -68,6 +68,11 @@ class LambdaPackages:
         """Where a package is as it came."""
         return self._folder / f"{base64.b64decode(sha256).hex()}.zip"
 
+    def read(self, name: str) -> bytes | None:
+        """A zip by its file's name; None when there is none. Blocks."""
+        file = self._folder / name
+        return file.read_bytes() if file.is_file() else None
+
     def clear(self) -> None:
         """Forget every package."""
         shutil.rmtree(self._folder, ignore_errors=True)

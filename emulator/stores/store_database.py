@@ -175,6 +175,13 @@ class StoreDatabase:
                 "UPDATE stores SET deleted_ms = ? WHERE arn = ?", (deleted_ms, arn)
             )
 
+    async def clear(self) -> None:
+        """Forget everything."""
+        async with transaction(self._connection):
+            await self._connection.execute("DELETE FROM items")
+            await self._connection.execute("DELETE FROM stores")
+        self._row_ids.clear()
+
     async def _put(self, row_id: int, items: list[tuple[str, str]]) -> None:
         await self._connection.executemany(
             "INSERT OR REPLACE INTO items VALUES (?, ?, ?)",

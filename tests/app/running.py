@@ -40,6 +40,11 @@ class Answer:
     body: bytes
 
     @property
+    def trace_id(self) -> str:
+        """What `localpop trace` and the dashboard know it by."""
+        return self.headers.get("x-localpop-trace", "").partition(";")[0]
+
+    @property
     def x_cache(self) -> str:
         """X-Cache without ` from cloudfront`."""
         return self.headers.get("x-cache", "").removesuffix(" from cloudfront")
@@ -95,6 +100,16 @@ class Localpop:
         with urllib.request.urlopen(request, timeout=10) as response:
             text = response.read()
             return json.loads(text) if text else None
+
+    def ask_dashboard(self, path: str) -> str:
+        """The text behind a path of the dashboard, whatever its status."""
+        try:
+            with urllib.request.urlopen(self.dashboard_url + path, timeout=10) as response:
+                text: str = response.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                text = error.read().decode()
+        return text
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """End it as Ctrl-C does; returns its exit code."""

@@ -75,7 +75,10 @@ def refused(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         (("TargetOriginId: Api", "TargetOriginId: Nope"), "No origin has the id 'Nope'"),
         (("index.js", "nope.js"), "There is no nope.js"),
         (("handler.handler", "nope.handler"), "nope"),
-        (("DomainName: localhost", "DomainName: api.example.com"), r"[origins.Api] url ="),
+        (
+            ("DomainName: localhost\n            CustomOriginConfig:", "DomainName: a.b\n#"),
+            r"[origins.Api] url =",
+        ),
     ],
 )
 def test_a_broken_template_is_one_clear_message(
@@ -240,7 +243,19 @@ def test_every_option_of_the_command_teaches() -> None:
     """`--help` names each command with a line of its own."""
     outcome = refused(ROOT, "--help")
 
-    for command in ("up", "run", "validate", "trace", "load", "places", "fault"):
+    for command in (
+        "up",
+        "run",
+        "validate",
+        "event",
+        "invoke",
+        "logs",
+        "package",
+        "trace",
+        "load",
+        "places",
+        "fault",
+    ):
         assert f"    {command}" in outcome.stdout
     assert "examples:" in outcome.stdout
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.aws.endpoint import Endpoint, client, running_endpoint
+from tests.aws.endpoint import Endpoint, Options, client, running_endpoint
 
 _numbers = itertools.count(1)
 
@@ -34,6 +34,34 @@ def bedrock(endpoint: Endpoint) -> Iterator[Any]:
     """The client of Bedrock's runtime."""
     with contextlib.closing(client("bedrock-runtime", endpoint.url)) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """An endpoint with everything that `localpop up` has."""
+    path = tmp_path_factory.mktemp("account") / "stores.sqlite3"
+    with running_endpoint(path, Options(control=True)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def cloudfront(account: Endpoint) -> Iterator[Any]:
+    """The client of CloudFront's control API."""
+    with contextlib.closing(client("cloudfront", account.url)) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def lambda_client(account: Endpoint) -> Iterator[Any]:
+    """The client of Lambda's API."""
+    with contextlib.closing(client("lambda", account.url)) as made:
+        yield made
+
+
+@pytest.fixture
+def name() -> str:
+    """A name that no other test uses."""
+    return f"name-{next(_numbers)}"
 
 
 @pytest.fixture

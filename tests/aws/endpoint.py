@@ -10,8 +10,8 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Coroutine, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,12 +19,19 @@ import boto3
 import uvicorn
 from botocore.config import Config
 
-from emulator.aws.app import create_app
+from emulator.aws.app import CloudFrontControl, create_app
 from emulator.aws.bedrock_runtime import BedrockRuntime
+from emulator.aws.cloudfront.control_plane import ControlPlane
 from emulator.aws.key_value_store_control_api import FetchObject, StoreInUse, no_s3
+from emulator.aws.other_services import OtherServices
 from emulator.clock.real import RealClock
+from emulator.project.declarations import TemplateDeclarations
 from emulator.rules.key_value_store import StoreRules
+from emulator.runtimes.cloudfront_functions.engine import CloudFrontFunctions
+from emulator.runtimes.lambda_edge import LambdaFunctions
+from emulator.stores.account import Account
 from emulator.stores.key_value_stores import KeyValueStores
+from emulator.stores.lambda_packages import LambdaPackages
 from tests.aws.ready_server import ReadyServer, listening_socket
 
 T = TypeVar("T")
@@ -43,6 +50,10 @@ class Options:
     distances_ms: Mapping[str, float] | None = None
     store_in_use: StoreInUse = lambda arn: False
     fetch_object: FetchObject = no_s3
+    control: bool = False
+    """Whether it has distributions, functions, Lambda and moto, as `localpop up` has."""
+    deployment_ms: float = 0.0
+    declared: TemplateDeclarations = field(default_factory=TemplateDeclarations)
 
 
 class Endpoint:
@@ -52,6 +63,8 @@ class Endpoint:
         self._path, self._options = path, options
         self._ready = threading.Event()
         self._failure: BaseException | None = None
+        self.deployments = 0
+        self.invalidated: list[tuple[str, tuple[str, ...]]] = []
         self._thread = threading.Thread(target=self._main, name="endpoint")
         self._thread.start()
         self._ready.wait(30)
@@ -62,6 +75,11 @@ class Endpoint:
     def url(self) -> str:
         """What clients are given; the user-info swallows the account id (facts/kvs.md 0)."""
         return f"http://local@127.0.0.1:{self.port}"
+
+    @property
+    def account_folder(self) -> Path:
+        """Where the account keeps its files."""
+        return self._path.parent
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the endpoint's loop and wait for it."""
@@ -88,10 +106,52 @@ class Endpoint:
         self._loop = asyncio.get_running_loop()
         self.stores = await KeyValueStores.open(self._path, clock, store_rules=options.store_rules)
         self.bedrock = BedrockRuntime(clock, time_scale=options.time_scale)
+        async with contextlib.AsyncExitStack() as stack:
+            control = await self._control(clock, stack) if options.control else None
+            await self._run(clock, control)
+        await self.stores.close()
+
+    async def _control(
+        self, clock: RealClock, stack: contextlib.AsyncExitStack
+    ) -> CloudFrontControl:
+        self.account = await Account.open(self._path.with_name("account.sqlite"), clock)
+        stack.push_async_callback(self.account.close)
+        functions = CloudFrontFunctions(clock)
+        stack.push_async_callback(functions.close)
+        lambdas = LambdaFunctions(clock, endpoint_url=None)
+        stack.push_async_callback(lambdas.close)
+        others = OtherServices()
+        stack.callback(others.close)
+        plane = ControlPlane(
+            self.account,
+            clock,
+            declared=lambda: self._options.declared,
+            deploy_changed=self._deployed,
+            on_invalidation=self._forget,
+            deployment_ms=self._options.deployment_ms,
+            chance=random.Random(0),
+        )
+        packages = LambdaPackages(self._path.with_name("lambda"))
+        return CloudFrontControl(plane, functions, lambdas, packages, others, self._reset)
+
+    async def _deployed(self) -> None:
+        self.deployments += 1
+
+    async def _reset(self) -> None:
+        await self.account.clear()
+        await self.stores.clear()
+
+    def _forget(self, distribution_id: str, paths: Sequence[str]) -> int:
+        self.invalidated.append((distribution_id, tuple(paths)))
+        return 0
+
+    async def _run(self, clock: RealClock, control: CloudFrontControl | None) -> None:
+        options = self._options
         app = create_app(
             self.stores,
             self.bedrock,
             clock,
+            control=control,
             distance_ms=(options.distances_ms or {}).__getitem__,
             store_in_use=options.store_in_use,
             fetch_object=options.fetch_object,
@@ -103,7 +163,6 @@ class Endpoint:
         with listening_socket() as listener:
             self.port: int = listener.getsockname()[1]
             await self._server.serve(sockets=[listener])
-        await self.stores.close()
 
 
 @contextlib.contextmanager

@@ -348,7 +348,7 @@ def test_sizes_are_utf8_bytes_of_keys_and_values(kvs: Any, arn: str) -> None:
     assert (changed["ItemCount"], changed["TotalSizeInBytes"]) == (2, 8 + 1 + 6)
 
 
-@pytest.mark.conformance("KVS-18", "KVS-19", "KVS-21")
+@pytest.mark.conformance("KVS-18", "KVS-19", "KVS-21", "CF-97")
 def test_one_etag_serves_one_write(kvs: Any, arn: str) -> None:
     """Any write makes every other holder's ETag stale, also for another key."""
     old = _etag(kvs, arn)
@@ -384,7 +384,7 @@ def test_the_control_planes_etag_is_another(endpoint: Endpoint, kvs: Any, arn: s
         kvs.put_key(KvsARN=arn, Key="k", Value="v", IfMatch=control_etag(store.control_version))
 
 
-@pytest.mark.conformance("KVS-23", "KVS-24", "KVS-25")
+@pytest.mark.conformance("KVS-23", "KVS-24", "KVS-25", "CF-96")
 @pytest.mark.parametrize(
     ("key", "value", "quota"),
     [
@@ -423,7 +423,7 @@ def test_keys_and_values_are_limited_in_bytes(
     assert _state(kvs, arn) == before
 
 
-@pytest.mark.conformance("KVS-26")
+@pytest.mark.conformance("KVS-26", "CF-96")
 def test_fifty_keys_an_update(kvs: Any, arn: str) -> None:
     """Puts and deletes together may be 50, not 51."""
     puts = [{"Key": f"k{i}", "Value": "v"} for i in range(30)]
@@ -455,7 +455,7 @@ def test_a_payload_over_three_megabytes_is_refused(
     assert answer.headers["x-amzn-errortype"] == "ServiceQuotaExceededException"
 
 
-@pytest.mark.conformance("KVS-28")
+@pytest.mark.conformance("KVS-28", "CF-96")
 def test_a_store_holds_five_megabytes(endpoint: Endpoint, kvs: Any) -> None:
     """The write that would pass 5 MB is 402 and leaves the store as it was."""
     items = {f"{i:06}": "v" * 1018 for i in range(5 * 1024)}

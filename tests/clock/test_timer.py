@@ -73,3 +73,49 @@ async def test_a_virtual_wait_moves_time_on_without_passing_it() -> None:
     await clock.sleep_ms(3_600_000)
 
     assert clock.epoch_ms() - before_ms == 3_600_000
+
+
+async def test_many_waits_at_once_all_end_and_none_too_early() -> None:
+    """One spin serves them all: streams beside requests, on one deadline or on many."""
+    clock = RealClock()
+    early: list[float] = []
+
+    async def wait(duration_ms: float) -> None:
+        deadline_ms = clock.now_ms() + duration_ms
+        await clock.sleep_until_ms(deadline_ms)
+        if clock.now_ms() < deadline_ms:
+            early.append(duration_ms)
+
+    await asyncio.gather(*(wait(0.1 * (number % 97)) for number in range(400)))
+
+    assert early == []
+
+
+async def test_an_earlier_deadline_overtakes_one_that_is_being_spun_for() -> None:
+    """The spin always looks at the earliest one."""
+    clock = RealClock()
+    ended: list[str] = []
+
+    async def wait(name: str, deadline_ms: float) -> None:
+        await clock.sleep_until_ms(deadline_ms)
+        ended.append(name)
+
+    now_ms = clock.now_ms()
+    late = asyncio.create_task(wait("late", now_ms + 5))
+    await clock.sleep_until_ms(now_ms + 4.9)
+    await asyncio.gather(late, wait("long past", now_ms), wait("soon", now_ms + 4.95))
+
+    assert ended.index("long past") < ended.index("late")
+    assert sorted(ended) == ["late", "long past", "soon"]
+
+
+async def test_a_cancelled_earliest_wait_holds_up_nobody() -> None:
+    """What is left of it in the heap is passed over."""
+    clock = RealClock()
+    leavers = [asyncio.create_task(clock.sleep_ms(2 + number)) for number in range(20)]
+    stayer = asyncio.create_task(clock.sleep_ms(30))
+    await clock.sleep_ms(0.5)
+    for leaver in leavers:
+        leaver.cancel()
+
+    await asyncio.wait_for(stayer, 5)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import random
 import statistics
+from collections.abc import Callable
 
 import pytest
 
 from emulator.network.draws import BACKBONE, Shape, Spread, draw_ms
-from emulator.network.latency import ACCESS_RTT_MS, ApiFront, LatencyModel, LatencySettings
+from emulator.network.latency import ApiFront, LatencyModel, LatencySettings
 from emulator.network.places import parse_place
+from emulator.network.settings import ACCESS_LINKS
 from emulator.values.places import Access
 
 LONDON = parse_place("LHR/fibre")
@@ -80,15 +82,14 @@ def test_each_access_type_has_its_published_median(access: Access) -> None:
 
     median = statistics.median(model.viewer_rtt_ms(place) for _ in range(4_000))
 
-    assert median == pytest.approx(ACCESS_RTT_MS[access], rel=0.05)
+    assert median == pytest.approx(ACCESS_LINKS[access].rtt_ms, rel=0.05)
 
 
 def test_worked_examples() -> None:
     """facts/latency.md section 12: medians over warm connections, ms."""
     model = LatencyModel()
 
-    def median(of: object) -> float:
-        assert callable(of)
+    def median(of: Callable[[], float]) -> float:
         return statistics.median(of() for _ in range(4_000))
 
     hit = median(lambda: model.viewer_rtt_ms(LONDON) + model.cloudfront_function_ms(LONDON, 1))

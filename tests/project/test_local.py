@@ -10,6 +10,7 @@ from emulator.app.settings import Overrides, read_settings
 from emulator.errors import ConfigError
 from emulator.network.latency import ApiFront
 from emulator.project.local import read_local
+from emulator.rules.propagation import Propagation
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -140,5 +141,36 @@ def test_what_only_aws_knows_is_answered_here(tmp_path: Path) -> None:
 )
 def test_a_bad_answer_names_its_key(tmp_path: Path, text: str, message: str) -> None:
     """As every other key."""
+    with pytest.raises(ConfigError, match=message):
+        read_local(written(tmp_path, text))
+
+
+def test_the_aws_endpoint_has_switches(tmp_path: Path) -> None:
+    """Signatures, deployment time and propagation; tables of stores stand beside the last."""
+    settings = read_local(
+        written(
+            tmp_path,
+            '[aws]\nrequire_auth = true\ndeployment_s = 1.5\n[stores]\npropagation = "docs"\n'
+            '[stores.answers]\nimport = "seed.json"\n',
+        )
+    )
+
+    assert (settings.require_auth, settings.deployment_s) == (True, 1.5)
+    assert settings.propagation is Propagation.DOCS
+    assert settings.stores == {"answers": tmp_path / "seed.json"}
+    assert read_local(tmp_path / "nowhere").propagation is Propagation.INSTANT
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[stores]\npropagation = "slow"', r"stores.propagation is 'slow' \(known: instant, docs"),
+        ("[aws]\nrequire_auth = 1", "aws.require_auth is 1, but must be bool"),
+        ("[aws]\ndeployment_s = -1", "aws.deployment_s is -1"),
+        ("[aws]\ndeployment_s = true", "aws.deployment_s is True"),
+    ],
+)
+def test_a_bad_switch_names_its_key(tmp_path: Path, text: str, message: str) -> None:
+    """With what may stand there."""
     with pytest.raises(ConfigError, match=message):
         read_local(written(tmp_path, text))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+import sysconfig
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -23,6 +25,8 @@ from emulator.values.lambda_edge import LambdaDeclaration, LambdaEdgeSwitches
 
 _NODE_SUFFIXES: Final = (".js", ".mjs", ".cjs")
 _MEMORY_MIN_MB, _MEMORY_MAX_MB = 128, 10_240
+_HERE: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
+_SITE_PACKAGES: Final = ("purelib", "platlib")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class Runnable:
         allowed_modules: Third-party modules beside those that Lambda ships.
         preload: What a fork server for it should have imported.
         warnings: What will be different on AWS.
+        site_packages: Where another interpreter finds the modules that are installed here.
     """
 
     declaration: LambdaDeclaration
@@ -44,10 +49,18 @@ class Runnable:
     allowed_modules: frozenset[str]
     preload: tuple[str, ...]
     warnings: tuple[str, ...]
+    site_packages: tuple[str, ...] = ()
 
 
-def prepare(declaration: LambdaDeclaration, switches: LambdaEdgeSwitches) -> Runnable:
+def prepare(
+    declaration: LambdaDeclaration, switches: LambdaEdgeSwitches, *, declared_python: bool = False
+) -> Runnable:
     """Check a declaration and find out what its sandboxes need.
+
+    Args:
+        declaration: What is declared.
+        switches: The open questions.
+        declared_python: Whether to look for the interpreter of the declared version.
 
     Raises:
         ConfigError: It cannot run; the message says how to mend it.
@@ -60,9 +73,10 @@ def prepare(declaration: LambdaDeclaration, switches: LambdaEdgeSwitches) -> Run
             where=where,
             mend="Mend the function's code path in the template.",
         )
-    _check_configuration(declaration, where)
+    check_configuration(declaration, where)
     if declaration.runtime.startswith("python3."):
-        return _prepare_python(declaration, package, where, switches)
+        runnable = _prepare_python(declaration, package, where, switches)
+        return _on_declared_python(runnable, where) if declared_python else runnable
     if declaration.runtime.startswith("nodejs"):
         return _prepare_node(declaration, package, where)
     # AWS: "Restrictions on Lambda@Edge" names Node.js and Python only, read 2026-11-20.
@@ -73,8 +87,12 @@ def prepare(declaration: LambdaDeclaration, switches: LambdaEdgeSwitches) -> Run
     )
 
 
-def _check_configuration(declaration: LambdaDeclaration, where: str) -> None:
-    """In CloudFront's words for an association that it refuses (facts/lambda-at-edge.md 6)."""
+def check_configuration(declaration: LambdaDeclaration, where: str) -> None:
+    """Refuse what CloudFront refuses to associate, in its words (facts/lambda-at-edge.md 6).
+
+    Raises:
+        ConfigError: Time-out, memory, version or handler cannot be.
+    """
     if not 0 < declaration.timeout_s <= quotas.LAMBDA_TIMEOUT_MAX_S:
         raise ConfigError(
             "The function timeout is larger than the maximum allowed for functions that are "
@@ -124,12 +142,8 @@ def _prepare_python(
         for name in requirements.missing
         if not ships(package, (name.replace("-", "_"),))
     ]
-    here = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    if declaration.runtime != here:
-        warnings.append(
-            f"{where}: declared for {declaration.runtime}, runs on this machine's {here}; syntax "
-            f"and libraries that are newer than {here} fail here, though not on AWS."
-        )
+    if declaration.runtime != _HERE:
+        warnings.append(_other_version(where, declaration.runtime))
     return Runnable(
         declaration,
         package,
@@ -138,6 +152,46 @@ def _prepare_python(
         _preload(package, allowed),
         tuple(warnings),
     )
+
+
+def _other_version(where: str, runtime: str) -> str:
+    return (
+        f"{where}: declared for {runtime}, runs on this machine's {_HERE}; syntax "
+        f"and libraries that are newer than {_HERE} fail here, though not on AWS."
+    )
+
+
+def _on_declared_python(runnable: Runnable, where: str) -> Runnable:
+    """The same function on the interpreter of its declared version, where there is one.
+
+    That interpreter finds boto3 and what requirements.txt names where this one has them: pure
+    Python and stable-ABI modules work, those compiled for this version alone do not.
+    """
+    runtime = runnable.declaration.runtime
+    interpreter = None if runtime == _HERE else find_python(runtime)
+    if interpreter is None:
+        return runnable
+    return replace(
+        runnable,
+        command=(interpreter, "-I", str(SANDBOX_FOLDER / "python_runtime.py")),
+        preload=(),
+        warnings=tuple(one for one in runnable.warnings if one != _other_version(where, runtime)),
+        site_packages=tuple(dict.fromkeys(sysconfig.get_path(name) for name in _SITE_PACKAGES)),
+    )
+
+
+@cache
+def find_python(runtime: str) -> str | None:
+    """An interpreter of a version such as `python3.13`: on PATH, or among pyenv's."""
+    on_path = shutil.which(runtime)
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    kept = sorted(pyenv.glob(f"{runtime.removeprefix('python')}.*/bin/{runtime}"), reverse=True)
+    for candidate in ([on_path] if on_path else []) + [str(path) for path in kept]:
+        # pyenv puts a stand-in on PATH that fails where the version is not chosen.
+        code = "import sys; print('python%d.%d' % sys.version_info[:2])"
+        if _says([candidate, "-I", "-c", code]) == runtime:
+            return candidate
+    return None
 
 
 def _preload(package: Path, allowed: frozenset[str]) -> tuple[str, ...]:
@@ -182,8 +236,13 @@ def _prepare_node(declaration: LambdaDeclaration, package: Path, where: str) -> 
 @cache
 def _node_major(node: str) -> str:
     """The major version of a Node.js; empty when it does not say."""
+    return _says([node, "--version"]).lstrip("v").partition(".")[0]
+
+
+def _says(command: list[str]) -> str:
+    """What a program prints; empty when it cannot be run."""
     try:
-        said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=10)
+        said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.SubprocessError):
         return ""
-    return said.stdout.strip().lstrip("v").partition(".")[0]
+    return said.stdout.strip()

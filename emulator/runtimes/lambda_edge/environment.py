@@ -80,6 +80,7 @@ class EnvironmentSpec:
         config: The first frame.
         temp: Its own `/tmp`; removed at the end.
         log_stream: Its log stream.
+        patience_s: In place of every deadline; None to keep them.
     """
 
     spawner: Spawner
@@ -87,6 +88,7 @@ class EnvironmentSpec:
     config: dict[str, Any]
     temp: Path
     log_stream: str
+    patience_s: float | None = None
 
 
 _FAILURES: Final = (Outcome.FAILED, Outcome.FAILED_AND_ENDED)
@@ -160,10 +162,13 @@ class Environment(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._waiting = waiting = loop.create_future()
         self._number += 1
-        self._deadline = loop.call_later(timeout_s, self._on_deadline)
+        self._deadline = loop.call_later(self.spec.patience_s or timeout_s, self._on_deadline)
+        self._hand_over(message)
+        return waiting
+
+    def _hand_over(self, message: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(HEAD.pack(len(message), self._number) + message)
-        return waiting
 
     # --- asyncio.Protocol --------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -191,6 +196,11 @@ class Environment(asyncio.Protocol):
         if outcome in _FAILURES and not _is_error(payload):
             self.kill()
             return
+        self._answered(outcome, payload, duration_ms, max_memory_kb)
+
+    def _answered(
+        self, outcome: Outcome, payload: bytes, duration_ms: float, max_memory_kb: int
+    ) -> None:
         if outcome is Outcome.FAILED_AND_ENDED:
             # Nothing more may be handed to it while it is on its way out.
             self.kill()

@@ -22,6 +22,7 @@ from emulator.clock import Clock
 from emulator.errors import EdgeFunctionError, FailureKind, NotEmulated
 from emulator.rules.lambda_edge_result import NOT_PARSABLE, exposed_body_limit
 from emulator.runtimes.lambda_edge import logs
+from emulator.runtimes.lambda_edge.debugging import DEBUG_PATIENCE_S, DebugSpawner
 from emulator.runtimes.lambda_edge.declarations import Runnable, prepare
 from emulator.runtimes.lambda_edge.environment import (
     Environment,
@@ -36,11 +37,12 @@ from emulator.runtimes.lambda_edge.processes import (
     SandboxStartError,
     Spawner,
 )
+from emulator.runtimes.lambda_edge.runtime_api import RuntimeApiEnvironment, require_awslambdaric
+from emulator.values.function_logs import FunctionLogLine
 from emulator.values.functions import FunctionEvent
 from emulator.values.lambda_edge import (
     LambdaDeclaration,
     LambdaEdgeSwitches,
-    LambdaLogLine,
     LambdaOrigin,
     LambdaRun,
 )
@@ -104,6 +106,10 @@ class LambdaFunctions:
         switches: The open questions.
         log: Gets every log line, also those of runs that fail.
         fork: Whether sandboxes come from a fork server; elsewhere than on Linux they cannot.
+        awslambdaric: Whether Python functions run under AWS's own runtime interface client.
+        declared_python: Whether a function declared for another Python version runs on that
+            interpreter, where it is installed.
+        debug: The name of a Python function that runs in this very process, for a debugger.
     """
 
     def __init__(
@@ -116,16 +122,24 @@ class LambdaFunctions:
         max_starting: int | None = None,
         concurrency_per_region: int = quotas.LAMBDA_CONCURRENCY_PER_REGION,
         switches: LambdaEdgeSwitches | None = None,
-        log: Callable[[LambdaLogLine], None] | None = None,
+        log: Callable[[FunctionLogLine], None] | None = None,
         fork: bool = sys.platform == "linux",
+        awslambdaric: bool = False,
+        declared_python: bool = False,
+        debug: str = "",
     ) -> None:
         self.clock, self.endpoint_url = clock, endpoint_url
         self.switches = switches or LambdaEdgeSwitches()
         self.concurrency_per_region = concurrency_per_region
         self.in_flight: Counter[str] = Counter()
+        if awslambdaric:
+            require_awslambdaric()
+        self.awslambdaric, self.debug = awslambdaric, debug
+        self._declared_python = declared_python
         self._log, self._fork = log, fork
         self._temp: Path | None = None
         self._spawners: dict[tuple[str, ...], Spawner] = {}
+        self._debugging: list[DebugSpawner] = []
         self._environments = 0
         self.pool = EnvironmentPool(
             max_environments, max_kept, max_starting or os.cpu_count() or 1, clock.now_ms
@@ -150,7 +164,8 @@ class LambdaFunctions:
     async def close(self) -> None:
         """End every sandbox."""
         await self.pool.close()
-        await asyncio.gather(*(spawner.close() for spawner in self._spawners.values()))
+        spawners = [*self._spawners.values(), *self._debugging]
+        await asyncio.gather(*(spawner.close() for spawner in spawners))
         self._spawners.clear()
         if self._temp is not None:
             shutil.rmtree(self._temp, ignore_errors=True)
@@ -165,19 +180,22 @@ class LambdaFunctions:
         """
         if sys.platform == "win32":
             raise NotEmulated("Lambda@Edge on Windows (use WSL)", where=declaration.name)
-        runnable = prepare(declaration, self.switches)
+        runnable = prepare(declaration, self.switches, declared_python=self._declared_python)
         return LoadedLambda(self, runnable, self._spawner(runnable))
 
     def unload(self, function: LoadedLambda) -> None:
         """End a function's environments; invocations at work end first."""
         self.pool.retire(lambda key: isinstance(key, tuple) and key[0] is function)
+        self._debugging = [one for one in self._debugging if one is not function.spawner]
 
-    def write_log(self, group: str, stream: str, region: str, lines: tuple[str, ...]) -> None:
+    def write_log(
+        self, group: str, stream: str, region: str, lines: tuple[str, ...], function: str
+    ) -> None:
         """Hand lines over to whoever collects them."""
         if self._log is not None:
             epoch_ms = self.clock.epoch_ms()
             for line in lines:
-                self._log(LambdaLogLine(group, stream, region, epoch_ms, line))
+                self._log(FunctionLogLine(group, stream, region, epoch_ms, line, function))
 
     def next_environment(self) -> int:
         """A number for a new environment's own folder."""
@@ -185,6 +203,10 @@ class LambdaFunctions:
         return self._environments
 
     def _spawner(self, runnable: Runnable) -> Spawner:
+        if runnable.declaration.name == self.debug:
+            # Never shared: its modules live and die with this one function.
+            self._debugging.append(DebugSpawner(runnable))
+            return self._debugging[-1]
         if runnable.preload not in self._spawners:
             self._spawners[runnable.preload] = (
                 ForkServerSpawner(self.temp, runnable.preload) if self._fork else FreshSpawner()
@@ -192,12 +214,27 @@ class LambdaFunctions:
         return self._spawners[runnable.preload]
 
 
+@dataclass(frozen=True, slots=True)
+class PlainRun:
+    """What an invocation through Lambda's API gave.
+
+    Args:
+        payload: The returned JSON; the error's JSON when it failed.
+        failed: Whether the function did not run to its end.
+        logs: START, the function's own lines, END and REPORT.
+    """
+
+    payload: bytes
+    failed: bool
+    logs: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class _Invocation:
     """One run on its way: what is known so far."""
 
-    event: FunctionEvent
-    shown: EventShape
+    event: FunctionEvent | None
+    shown: Any
     request_id: str
     region: str
     group: str
@@ -211,7 +248,9 @@ class LoadedLambda:
     """One function version, ready to run in any Region."""
 
     def __init__(self, functions: LambdaFunctions, runnable: Runnable, spawner: Spawner) -> None:
-        self._functions, self._runnable, self._spawner = functions, runnable, spawner
+        self._functions, self._runnable, self.spawner = functions, runnable, spawner
+        # What whoever looks at the next request should know, such as a save that was held back.
+        self.notice = ""
         declaration = runnable.declaration
         self._name = functions.switches.function_name_prefix + declaration.name
         # DG edge-functions-logs: the prefix is there in every Region.
@@ -244,12 +283,23 @@ class LoadedLambda:
         Raises:
             LambdaFunctionError: It failed, returned what CloudFront refuses, or was throttled.
         """
-        functions = self._functions
         body = None
         if include_body and event.event_type.is_request:
             event, body = await _expose(event)
-        shown = dump_event(event, body=body, origin=origin, switches=functions.switches)
-        region = event.location.region
+        shown = dump_event(event, body=body, origin=origin, switches=self._functions.switches)
+        return await self.run_shown(event, shown)
+
+    async def run_shown(self, event: FunctionEvent, shown: EventShape) -> LambdaRun:
+        """Run the function with an event as somebody wrote it down.
+
+        Args:
+            event: What the result is judged against.
+            shown: What the function is handed.
+
+        Raises:
+            LambdaFunctionError: As for `run`.
+        """
+        functions, region = self._functions, event.location.region
         invocation = _Invocation(event, shown, str(uuid.uuid4()), region, self._group)
         if functions.in_flight[region] >= functions.concurrency_per_region:
             raise LambdaFunctionError(
@@ -265,7 +315,32 @@ class LoadedLambda:
         finally:
             functions.in_flight[region] -= 1
 
+    async def invoke(self, payload: object, *, region: str = "us-east-1") -> PlainRun:
+        """Run the function as Lambda's own API does: any event in, any JSON out.
+
+        CloudFront's laws do not count here ("Testing and debugging Lambda@Edge functions").
+
+        Args:
+            payload: The event, as JSON has it.
+            region: Where it runs.
+        """
+        invocation = _Invocation(None, payload, str(uuid.uuid4()), region, self._group)
+        try:
+            problem = await self._execute(invocation)
+        except LambdaFunctionError as error:
+            problem = error.detail
+        if problem is None:
+            return PlainRun(invocation.reply.payload, False, invocation.lines)
+        return PlainRun(_error_payload(invocation, problem), True, invocation.lines)
+
     async def _run(self, invocation: _Invocation) -> LambdaRun:
+        problem = await self._execute(invocation)
+        if problem is not None:
+            raise self._failed(invocation, problem)
+        return self._result(invocation)
+
+    async def _execute(self, invocation: _Invocation) -> str | None:
+        """Run the handler; why it did not run to its end, or None when it did."""
         functions, region = self._functions, invocation.region
         invocation.started_ms = functions.clock.now_ms()
         try:
@@ -282,11 +357,15 @@ class LoadedLambda:
         problem = self._problem(invocation)
         invocation.lines = self._lines(invocation, problem)
         functions.write_log(
-            self._group, taken.environment.spec.log_stream, region, invocation.lines
+            self._group,
+            taken.environment.spec.log_stream,
+            region,
+            invocation.lines,
+            self.declaration.name,
         )
-        if problem is not None:
-            raise self._failed(invocation, problem)
-        return self._result(invocation)
+        if self.notice:
+            invocation.lines = (f"[localpop] {self.notice}", *invocation.lines)
+        return problem
 
     def _message(self, invocation: _Invocation) -> bytes:
         digits = invocation.request_id.replace("-", "")
@@ -356,6 +435,7 @@ class LoadedLambda:
     def _result(self, invocation: _Invocation) -> LambdaRun:
         functions, reply, taken = self._functions, invocation.reply, invocation.taken
         assert taken is not None
+        assert invocation.event is not None
         try:
             if reply.outcome is Outcome.RETURNED_BYTES:
                 _bytes_must_be_json(reply.payload)
@@ -382,6 +462,7 @@ class LoadedLambda:
     def _log_validation_error(self, invocation: _Invocation, error: EdgeFunctionError) -> None:
         """Validation errors have a group of their own (DG lambda-edge-testing-debugging)."""
         event = invocation.event
+        assert event is not None
         line = f"({event.request_id}) ERROR Validation error: {error.detail}"
         invocation.lines = (*invocation.lines, line)
         self._functions.write_log(
@@ -389,6 +470,7 @@ class LoadedLambda:
             event.distribution_id,
             invocation.region,
             (line,),
+            self.declaration.name,
         )
 
     def _failed(
@@ -416,7 +498,14 @@ class LoadedLambda:
 
     # --- How its environments are started --------------------------------------------------------
     def _maker(self, region: str) -> Callable[[Callable[[Environment], None]], Environment]:
-        return lambda on_free: Environment(self._spec(region), on_free)
+        return lambda on_free: self._environment(region, on_free)
+
+    def _environment(self, region: str, on_free: Callable[[Environment], None]) -> Environment:
+        functions, spec = self._functions, self._spec(region)
+        is_python = self.declaration.runtime.startswith("python")
+        if functions.awslambdaric and is_python:
+            return RuntimeApiEnvironment(spec, on_free, functions.clock)
+        return Environment(spec, on_free)
 
     def _spec(self, region: str) -> EnvironmentSpec:
         functions, declaration = self._functions, self.declaration
@@ -438,6 +527,7 @@ class LoadedLambda:
             "task_root": str(self._runnable.package),
             "pycache": str(functions.temp / "pycache"),
             "allowed_modules": sorted(self._runnable.allowed_modules),
+            "site_packages": list(self._runnable.site_packages),
             "environment": self._variables(names, seen_region, region, temp),
             "names": names,
             "memory_mb": declaration.memory_mb,
@@ -446,7 +536,10 @@ class LoadedLambda:
             # awslambdaric keeps non-ASCII text as it is from Python 3.12 on.
             "ensure_ascii": declaration.runtime in ("python3.9", "python3.10", "python3.11"),
         }
-        return EnvironmentSpec(self._spawner, self._runnable.command, config, temp, stream)
+        patience_s = DEBUG_PATIENCE_S if isinstance(self.spawner, DebugSpawner) else None
+        return EnvironmentSpec(
+            self.spawner, self._runnable.command, config, temp, stream, patience_s
+        )
 
     def _variables(
         self, names: dict[str, str], seen_region: str, region: str, temp: Path
@@ -480,6 +573,28 @@ class LoadedLambda:
         if self._functions.endpoint_url is not None:
             variables["AWS_ENDPOINT_URL"] = self._functions.endpoint_url(region)
         return variables
+
+
+def _error_payload(invocation: _Invocation, problem: str) -> bytes:
+    """A failure as Lambda's API shows it."""
+    if invocation.reply.outcome in _SAID_BY_THE_RUNTIME:
+        error = invocation.reply.error()
+        return orjson.dumps(
+            {
+                "errorMessage": error["errorMessage"],
+                "errorType": error["errorType"],
+                "requestId": invocation.request_id,
+                "stackTrace": error["trace"].splitlines(),
+            }
+        )
+    return orjson.dumps(
+        {
+            "errorType": "Sandbox.Timedout"
+            if invocation.reply.outcome is Outcome.TIMED_OUT
+            else "Runtime.ExitError",
+            "errorMessage": f"RequestId: {invocation.request_id} {problem}",
+        }
+    )
 
 
 def _exit_words(status: int) -> str:

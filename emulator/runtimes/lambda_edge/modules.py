@@ -22,6 +22,7 @@ MANAGED_MODULES: Final = frozenset(
 
 # PEP 508: a name, perhaps extras, then anything.
 _REQUIREMENT: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?")
+_MORE: Final = re.compile(r"(?:-r|--requirement)[ =]?\s*(\S+)")
 _EXTRA_MARKER: Final = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 
 
@@ -45,7 +46,7 @@ def read_requirements(package: Path) -> Requirements:
         return Requirements(frozenset(), ())
     modules: set[str] = set()
     missing: list[str] = []
-    for name, extras in _named(file.read_text(encoding="utf-8").splitlines()):
+    for name, extras in requirements_named(file):
         found = _closure(name, extras)
         if found is None:
             missing.append(name)
@@ -64,9 +65,23 @@ def mentions(package: Path, word: bytes) -> bool:
     return any(word in file.read_bytes() for file in package.glob("*.py"))
 
 
-def _named(lines: Iterable[str]) -> Iterator[tuple[str, frozenset[str]]]:
+def requirements_named(
+    lines: Path | Iterable[str],
+) -> Iterator[tuple[str, frozenset[str]]]:
+    """Each distribution that a requirements.txt names, with its extras.
+
+    Args:
+        lines: The file, which may name others (`-r more.txt`), or its lines.
+    """
+    folder = lines.parent if isinstance(lines, Path) else None
+    if isinstance(lines, Path):
+        lines = lines.read_text(encoding="utf-8").splitlines()
     for line in lines:
         requirement = line.partition("#")[0].strip()
+        more = _MORE.fullmatch(requirement)
+        if more and folder is not None and (folder / more[1]).is_file():
+            yield from requirements_named(folder / more[1])
+            continue
         # Options such as `--hash` and `-r` name nothing by themselves.
         found = None if requirement.startswith("-") else _REQUIREMENT.match(requirement)
         if found:
@@ -104,7 +119,7 @@ def _dependencies(
         requirement, _, marker = line.partition(";")
         wanted = _EXTRA_MARKER.findall(marker)
         if not wanted or extras.intersection(wanted):
-            yield from _named([requirement])
+            yield from requirements_named([requirement])
 
 
 def _top_level(distribution: importlib.metadata.Distribution) -> set[str]:

@@ -12,9 +12,10 @@ import pytest
 
 from emulator.clock.real import RealClock
 from emulator.runtimes.lambda_edge import LambdaFunctionError, LambdaFunctions, LoadedLambda
+from emulator.values.function_logs import FunctionLogLine
 from emulator.values.functions import EdgeLocation, EventType, FunctionEvent
 from emulator.values.headers import Headers
-from emulator.values.lambda_edge import LambdaDeclaration, LambdaLogLine, LambdaRun
+from emulator.values.lambda_edge import LambdaDeclaration, LambdaRun
 from emulator.values.messages import Request, Response
 
 T = TypeVar("T")
@@ -30,7 +31,7 @@ class Lab:
     runner: asyncio.Runner
     functions: LambdaFunctions
     folder: Path
-    log: list[LambdaLogLine] = field(default_factory=list)
+    log: list[FunctionLogLine] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def await_(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -114,7 +115,7 @@ def runner() -> Iterator[asyncio.Runner]:
 @pytest.fixture(scope="module")
 def lab(runner: asyncio.Runner, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Sandboxes as `localpop up` has them."""
-    log: list[LambdaLogLine] = []
+    log: list[FunctionLogLine] = []
     functions = LambdaFunctions(
         RealClock(),
         endpoint_url=lambda region: f"http://local@127.0.0.1:4566/from-region/{region}",

@@ -26,8 +26,12 @@ from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
-# Ours, not Lambda's: kept under this name here and taken out of the handler's sight.
-import orjson as _orjson
+try:
+    # Ours, not Lambda's: kept under this name here and taken out of the handler's sight.
+    _orjson: Any = importlib.import_module("orjson")
+except ImportError:
+    # Another interpreter than the emulator's own has none.
+    _orjson = None
 
 FRAME = struct.Struct("!cIIdI")
 HEAD = struct.Struct("!II")
@@ -119,6 +123,8 @@ def encode(value: object, *, ensure_ascii: bool) -> bytes:
     Raises:
         Exception: The value cannot be encoded; the message is simplejson's.
     """
+    if _orjson is None:
+        return "".join(_slow(value, ensure_ascii, set())).encode()
     try:
         # Tells namedtuples apart, which simplejson writes as objects and `json` as arrays.
         _orjson.dumps(value, default=_refuse, option=_orjson.OPT_PASSTHROUGH_SUBCLASS)
@@ -397,7 +403,7 @@ class Sandbox:
                 length, self._number = HEAD.unpack_from(received)
                 end = HEAD.size + length
                 if len(received) >= end:
-                    message: dict[str, Any] = _orjson.loads(memoryview(received)[HEAD.size : end])
+                    message = _loads(received[HEAD.size : end])
                     del received[:end]
                     return message
             try:
@@ -412,6 +418,11 @@ class Sandbox:
         """End this process without running anybody's exit handlers."""
         self._flush()
         os._exit(code)
+
+
+def _loads(message: bytearray) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(message) if _orjson is None else _orjson.loads(message)
+    return value
 
 
 def _text_of(error: Exception) -> str:
@@ -489,6 +500,7 @@ def _settle(config: dict[str, Any], guard: ModuleGuard) -> None:
     guard.allowed = MANAGED_MODULES | frozenset(config["allowed_modules"])
     guard.task_root = config["task_root"]
     sys.path.insert(0, config["task_root"])
+    sys.path.extend(config["site_packages"])
     sys.pycache_prefix = config["pycache"]
     sys.argv = [""]
     limit_resources(config)
