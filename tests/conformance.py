@@ -33,7 +33,8 @@ class Collector:
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
         """Keep only the tests that carry an id."""
-        kept, dropped = [], []
+        kept: list[pytest.Item] = []
+        dropped: list[pytest.Item] = []
         for item in items:
             marks = [str(one) for mark in item.iter_markers("conformance") for one in mark.args]
             (kept if marks else dropped).append(item)
@@ -66,6 +67,7 @@ def main() -> int:
     unknown = sorted(set(collector.outcomes) - known_ids())
     total_holds = 0
     failing: list[str] = []
+    absent: list[str] = []
     print(f"{'file':<26} {'hold':>5} {'fail':>5} {'skip':>5} {'not yet':>8} {'lines':>6}")
     for name, (prefix, count) in CHECKLISTS.items():
         ids = [f"{prefix}-{number}" for number in range(1, count + 1)]
@@ -78,11 +80,14 @@ def main() -> int:
         print(f"{name:<26} {row}")
         total_holds += len(holds)
         failing += fails
+        absent += [one for one in ids if one not in outcomes]
     if unknown:
         print(f"no checklist has these ids: {', '.join(unknown)}")
     if failing:
         print(f"failing: {', '.join(failing)}")
         print(output.getvalue()[-4000:])
+    if absent:
+        print(f"not yet: {', '.join(absent)}")
     print(f"{total_holds} of {len(known_ids())} hold")
     return 1 if failing or unknown else 0
 

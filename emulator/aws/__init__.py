@@ -4,6 +4,10 @@
     guard       which hosts and web sites may speak to us at all
     dispatch    which service and operation a request means
     answers     AWS's shapes of success and refusal
+    cloudfront/ CloudFront's control API: distributions, functions, policies, invalidations, tags
+    lambda_api  Lambda's API, as far as it makes functions for the edge
+    models      AWS's own service models, read on the first call that needs one
+    other_services  every service that we do not emulate: moto's, in this process
     app         all of it as one ASGI application
 
 A service is a callable that takes a call and returns an answer; `app.create_app` joins them.

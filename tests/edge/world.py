@@ -128,8 +128,7 @@ class Running:
 
     async def get(self, target: str, method: str = "GET", **headers: str) -> Got:
         """Ask as a viewer, and read the whole answer."""
-        delivery = await self.ask(target, method, **headers)
-        return await read(delivery)
+        return await read(await self.ask(target, method, b"", **headers))
 
     async def ask(
         self, target: str, method: str = "GET", body: bytes = b"", **headers: str
