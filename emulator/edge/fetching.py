@@ -125,12 +125,17 @@ class Fetcher:
         if conditions is not None:
             asked = replace(asked, headers=Headers((*asked.headers, *conditions)))
         shown = LambdaCustomOrigin.of(origin)
+        if passage.function_at(EventType.ORIGIN_REQUEST) is not None:
+            # The name is looked up first: when that fails, the function is not run
+            # (AWS: "Restrictions on Lambda@Edge", read 2026-11-20).
+            target, _ = self._target(passage, origin, None)
+            await passage.world.client.resolve(target.address)
         # The function sees the viewer's path; the origin's own path is put before it afterwards.
         event_request = replace(asked, uri=request.uri)
         outcome = await passage.run(EventType.ORIGIN_REQUEST, event_request, origin=shown)
         if isinstance(outcome.result, Response):
             journey.asked_origin_function = True
-            return Fetched(outcome.result, 0, generated=True)
+            return Fetched(_measured(outcome.result), 0, generated=True)
         target, path = self._target(passage, origin, outcome.origin)
         sent = replace(outcome.result, uri=path + outcome.result.uri)
         answered = await self._exchange(sent, target, origin, passage, source)
@@ -237,6 +242,14 @@ class Fetcher:
         front_ms = latency.api_front_ms(place, target.front)
         if front_ms:
             journey.takes(f"API Gateway ({target.front})", front_ms)
+
+
+def _measured(response: Response) -> Response:
+    """A function's answer with the length of its body, which CloudFront computes."""
+    body = response.body
+    if not isinstance(body, bytes) or "content-length" in response.headers:
+        return response
+    return replace(response, headers=response.headers.with_added("Content-Length", str(len(body))))
 
 
 @contextlib.asynccontextmanager

@@ -459,6 +459,7 @@ class OriginClient:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._pools: dict[OriginAddress, _Pool] = {}
+        self._resolved: set[str] = set()
 
     async def fetch(
         self, address: OriginAddress, request: Request, timeouts: OriginTimeouts
@@ -487,6 +488,21 @@ class OriginClient:
                 )
         connection = await pool.connect(timeouts)
         return await connection.exchange(request, timeouts)
+
+    async def resolve(self, address: OriginAddress) -> None:
+        """Look an origin's name up, without connecting.
+
+        Raises:
+            OriginError: DNS: there is no such name.
+        """
+        if address.host in self._resolved:
+            return
+        try:
+            await asyncio.get_running_loop().getaddrinfo(address.host, address.port)
+        except OSError as error:
+            detail = f"{address.host}: {error}"
+            raise OriginError(OriginFailure.DNS, detail, connecting=True) from error
+        self._resolved.add(address.host)
 
     async def __aenter__(self) -> Self:
         return self

@@ -238,6 +238,59 @@ async def test_an_origin_that_nobody_knows_is_told() -> None:
         assert "localpop.toml" in world.edge.latest_traces(1)[0].failure
 
 
+@pytest.mark.conformance("LAE-5")
+async def test_origin_request_is_not_run_when_the_origin_has_no_address() -> None:
+    """The name is looked up first; the viewer gets 502."""
+    functions = watching(TO_ORIGIN)
+    async with running(with_functions(functions), functions=functions) as world:
+        target = world.edge.site.origins["E1", "Api"]
+        unknown = type(target.address)("no-such-name.invalid", 80)
+        object.__setattr__(target, "address", unknown)
+        answer = await world.get("/a")
+
+        assert answer.status == 502
+        assert b"wasn't able to resolve the origin domain name" in answer.body
+        assert runs(functions) == [0]
+
+
+@pytest.mark.conformance("LAE-79")
+@pytest.mark.parametrize(
+    ("headers", "encoding"),
+    [
+        ([("Content-Type", "application/json")], "br"),
+        ([("Content-Type", "application/json"), ("Content-Encoding", "x")], "x"),
+        ([("Content-Type", "image/png")], ""),
+    ],
+)
+async def test_a_generated_body_is_compressed_by_the_same_rules(
+    headers: list[tuple[str, str]], encoding: str
+) -> None:
+    """Type, length and no encoding of its own."""
+    functions = watching(TO_ORIGIN)
+    functions[TO_ORIGIN].act = lambda event: Response(
+        200, headers=Headers(headers), body=b"x" * 2_000
+    )
+    chosen = with_functions(functions, compress=True)
+    async with running(chosen, functions=functions) as world:
+        answer = await world.get("/a", Accept_Encoding="gzip, br")
+
+        assert answer.headers.get("content-encoding") == encoding
+        assert (len(answer.body) < 2_000) is (encoding == "br")
+
+
+@pytest.mark.conformance("CF-105")
+@pytest.mark.parametrize("status", [403, 404, 500])
+async def test_a_functions_own_error_keeps_its_x_cache(status: int) -> None:
+    """`FunctionGeneratedResponse`, whatever the status."""
+    functions = watching(REQUEST)
+    functions[REQUEST].act = lambda event: Response(status, body=b"no")
+    chosen = with_functions(functions, FunctionKind.CLOUDFRONT_FUNCTION)
+    async with running(chosen, functions=functions) as world:
+        answer = await world.get("/a")
+
+        assert (answer.status, answer.x_cache) == (status, "FunctionGeneratedResponse")
+
+
 @pytest.mark.conformance("LAE-20")
 async def test_the_request_id_is_the_same_everywhere() -> None:
     """In each event, and in X-Amz-Cf-Id."""

@@ -68,6 +68,16 @@ async def test_query_and_host_are_not_in_the_key_of_caching_optimized() -> None:
         assert results == ["Miss", "Hit", "Hit"]
 
 
+@pytest.mark.conformance("CF-7")
+async def test_the_query_string_never_chooses_the_behavior() -> None:
+    """Only the path does."""
+    special = behavior(CACHE["CachingDisabled"], path_pattern="*special*")
+    async with running(special, OPTIMIZED) as world:
+        results = [(await world.get("/a?q=special")).x_cache for _ in range(2)]
+
+        assert results == ["Miss", "Hit"]
+
+
 @pytest.mark.conformance("CF-22")
 async def test_query_order_matters_when_all_query_strings_are_in_the_key() -> None:
     """Two orders are two objects."""
