@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import which
@@ -19,6 +20,7 @@ from emulator.project.declarations import (
     TemplateDeclarations,
 )
 from emulator.project.local import FILE_NAME, LocalOrigin, LocalSettings
+from emulator.rules.s3_origin import grants_list_bucket
 from emulator.runtimes.cloudfront_functions.checker import Problem, check
 from emulator.runtimes.cloudfront_functions.engine import CloudFrontFunctions
 from emulator.runtimes.lambda_edge import LambdaFunctions, LoadedLambda, build
@@ -66,6 +68,7 @@ class Deployer:
         logs: Keeps what functions write.
         copies: The versions of stores that edge servers hold.
         s3: Where buckets are: the AWS endpoint, in which moto has them.
+        folders: Where folders that stand in for buckets are served, by origin id.
         declared: What the template declared when it was deployed last.
     """
 
@@ -78,6 +81,7 @@ class Deployer:
     logs: FunctionLogs
     copies: EdgeCopies
     s3: OriginAddress | None = None
+    folders: Mapping[str, OriginAddress] = field(default_factory=dict)
     declared: TemplateDeclarations = field(default_factory=TemplateDeclarations)
     _loaded: dict[str, LoadedLambda] = field(default_factory=dict)
     _edge_functions: dict[str, EdgeFunction] = field(default_factory=dict)
@@ -143,7 +147,21 @@ class Deployer:
             for distribution in made
             for origin in distribution.origins.values()
         }
-        return Site((*self.declared.distributions, *made), functions, origins)
+        return Site(
+            (*self.declared.distributions, *made), functions, origins, self._domains(origins)
+        )
+
+    def _domains(self, origins: Mapping[tuple[str, str], OriginTarget]) -> dict[str, OriginTarget]:
+        """Where a domain is that a function may choose: an origin's own, or a mapped name."""
+        found = {
+            distribution.origins[origin_id].domain_name: origins[distribution.id, origin_id]
+            for distribution in self.declared.distributions
+            for origin_id in distribution.origins
+        }
+        for name, local in self.settings.origins.items():
+            if "." in name:
+                found[name] = OriginTarget(local.address, local.region, local.front)
+        return found
 
     def _cloudfront_function(
         self, declared: FunctionDeclaration, warnings: list[str]
@@ -195,6 +213,10 @@ class Deployer:
         """
         mapped = self.settings.origins
         local = mapped.get(origin.id) or mapped.get(origin.domain_name)
+        if local is None and origin.id in self.folders:
+            local = LocalOrigin(self.folders[origin.id])
+        if local is None and origin.id in self.settings.remotes:
+            local = LocalOrigin(OriginAddress(origin.domain_name, origin.port, origin.https))
         if local is None and origin.kind is OriginKind.S3 and self.s3 is not None:
             # The bucket is in the Host header, as at AWS.
             local = LocalOrigin(self.s3)
@@ -206,7 +228,15 @@ class Deployer:
             origin.read_timeout_s,
             origin.keepalive_timeout_s,
         )
-        return OriginTarget(local.address, local.region, local.front, timeouts)
+        hides_missing = origin.kind is OriginKind.S3 and not self._may_list(origin)
+        return OriginTarget(local.address, local.region, local.front, timeouts, hides_missing)
+
+    def _may_list(self, origin: Origin) -> bool:
+        """Whether CloudFront may list an S3 origin's bucket, as far as the template says."""
+        bucket = origin.domain_name.partition(".s3")[0]
+        return any(
+            one.name == bucket and grants_list_bucket(one.policy) for one in self.declared.buckets
+        )
 
     def _files(self, declared: TemplateDeclarations) -> tuple[Path, ...]:
         paths = [*declared.files, self.settings.folder / FILE_NAME]

@@ -14,6 +14,7 @@ from typing import Final
 from emulator.app.access_log_file import AccessLogFile
 from emulator.app.children import Child, aws_environment, declared_environment
 from emulator.app.deploy import Deployed, Deployer
+from emulator.app.folder_origins import FolderOrigins
 from emulator.app.function_logs import FunctionLogs
 from emulator.app.servers import Listener, bind, port_of
 from emulator.app.tls import server_context
@@ -294,6 +295,9 @@ async def running(
             ),
         )
         stack.push_async_callback(edge.close)
+        folders = FolderOrigins(settings.folders, clock)
+        stack.push_async_callback(folders.close)
+        await folders.start()
         access_log = AccessLogFile(settings.state / "access.log", clock)
         stack.push_async_callback(access_log.close)
         edge.access_log = access_log.write
@@ -311,6 +315,7 @@ async def running(
                 logs,
                 copies,
                 OriginAddress(shown, port_of(sockets.aws)),
+                folders.addresses,
             ),
             f"http://{shown}:{port_of(sockets.viewer)}",
             f"https://localhost:{port_of(sockets.https)}",

@@ -26,6 +26,7 @@ from emulator.rules.failover import (
 )
 from emulator.rules.origin_change import route
 from emulator.rules.origin_request import origin_request
+from emulator.rules.s3_origin import access_denied
 from emulator.rules.viewer_response import from_origin
 from emulator.values.distribution import Origin
 from emulator.values.functions import EventType
@@ -182,8 +183,8 @@ class Fetcher:
             raise OriginError(
                 OriginFailure.DNS,
                 f"the function chose {elsewhere.domain_name}, and where that is on this machine "
-                f'is not said; add to localpop.toml: [origin_domains] "{elsewhere.domain_name}" = '
-                '"http://127.0.0.1:8081"',
+                f'is not said; add to localpop.toml: [origins."{elsewhere.domain_name}"] '
+                'url = "http://127.0.0.1:8081"',
             )
         return found, elsewhere.path
 
@@ -201,6 +202,10 @@ class Fetcher:
         answered = await self._try(request, target, origin, passage)
         waited_ms = answered.first_byte_ms - answered.sent_ms
         passage.journey.origin_first_byte_ms = waited_ms
+        if target.hides_missing and answered.response.status == 404:
+            await close_body(answered.response.body)
+            denied = access_denied(passage.journey.request_id)
+            answered = replace(answered, response=denied)
         detail = f"origin {answered.response.status}"
         passage.journey.waited(f"origin {origin.id}", waited_ms, detail=detail)
         return answered

@@ -25,12 +25,14 @@ class OriginTarget:
         region: The AWS Region that its distance is counted to.
         front: What stands before it at AWS.
         timeouts: CloudFront's patience with it.
+        hides_missing: A bucket that CloudFront may not list: S3 answers 403 for a missing object.
     """
 
     address: OriginAddress
     region: str = "us-east-1"
     front: ApiFront = ApiFront.NONE
     timeouts: OriginTimeouts = field(default_factory=OriginTimeouts)
+    hides_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

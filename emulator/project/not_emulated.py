@@ -25,10 +25,6 @@ DistributionTest = Callable[[Distribution], bool]
 _REFUSED_IN_BEHAVIOR: Final[tuple[tuple[str, BehaviorTest], ...]] = ()
 _REFUSED: Final[tuple[tuple[str, DistributionTest], ...]] = (
     (
-        "An S3 origin",
-        lambda one: any(o.kind is OriginKind.S3 for o in one.origins.values()),
-    ),
-    (
         "A Lambda function URL origin",
         lambda one: any(o.kind is OriginKind.LAMBDA_URL for o in one.origins.values()),
     ),

@@ -12,11 +12,13 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
+from emulator.rules.s3_origin import authorization
 from emulator.values.distribution import (
     READ_METHODS,
     CacheBehavior,
     CachePolicy,
     Origin,
+    OriginKind,
     OriginRequestPolicy,
     Selection,
 )
@@ -84,6 +86,7 @@ def origin_headers(
         (name, value)
         for name, value in request.headers
         if _is_forwarded(name.lower(), request.method, behavior)
+        and not (origin.kind is OriginKind.S3 and name.lower() == "authorization")
     ]
     custom = {name.lower() for name, _ in origin.custom_headers}
     lines = [
@@ -91,6 +94,7 @@ def origin_headers(
         ("User-Agent", _user_agent(request, behavior)),
         *(pair for pair in chosen if pair[0].lower() not in custom),
         *_cookie_line(request, behavior),
+        *_signature_line(request, behavior, origin),
         *_accept_encoding_line(request, behavior),
         *origin.custom_headers,
         ("X-Amz-Cf-Id", request_id),
@@ -99,6 +103,18 @@ def origin_headers(
         ("Connection", "Keep-Alive"),
     ]
     return Headers(lines)
+
+
+def _signature_line(
+    request: Request, behavior: CacheBehavior, origin: Origin
+) -> list[tuple[str, str]]:
+    """CloudFront's own Authorization for an S3 origin (origin access control)."""
+    if origin.kind is not OriginKind.S3:
+        return []
+    named = behavior.cache_policy.headers.takes("authorization")
+    viewers = request.headers.get("authorization") if named else ""
+    signature = authorization(origin, viewers)
+    return [("Authorization", signature)] if signature else []
 
 
 def forwarded_query(
