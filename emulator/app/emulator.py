@@ -25,12 +25,15 @@ from emulator.aws.cloudfront.control_plane import ControlPlane
 from emulator.aws.other_services import OtherServices
 from emulator.clock.real import RealClock
 from emulator.dashboard.app import create_dashboard
-from emulator.edge.delivery import Edge, EdgeSettings
+from emulator.edge.delivery import Edge, EdgeSettings, PlacedEdge
 from emulator.edge.passage import World
 from emulator.edge.site import Site
 from emulator.errors import ConfigError, LocalpopError
+from emulator.network.faults import FaultPlan
+from emulator.network.lambda_fleet import LambdaFleet
 from emulator.network.latency import LatencyModel
 from emulator.network.origins import OriginAddress, OriginClient
+from emulator.network.viewers import Arrivals
 from emulator.project.declarations import TemplateDeclarations
 from emulator.project.local import LocalSettings, read_local
 from emulator.project.template import read_template, template_attribute
@@ -193,6 +196,7 @@ class _Sockets:
     https: socket.socket
     aws: socket.socket
     dashboard: socket.socket
+    places: tuple[socket.socket, ...] = ()
 
 
 def _bind_all(settings: LocalSettings) -> _Sockets:
@@ -205,11 +209,14 @@ def _bind_all(settings: LocalSettings) -> _Sockets:
             ("dashboard", settings.dashboard_port),
         ):
             bound.append(bind(settings.host, port, name))
+        for one in settings.viewer_listeners:
+            bound.append(bind(settings.host, one.port, "viewer.listeners"))
     except ConfigError:
         for listener in bound:
             listener.close()
         raise
-    return _Sockets(*bound)
+    viewer, https, aws, dashboard, *places = bound
+    return _Sockets(viewer, https, aws, dashboard, tuple(places))
 
 
 def _https_port(settings: LocalSettings) -> int:
@@ -262,7 +269,8 @@ async def running(
     # The user-info swallows the account id that SDKs put before the host (architecture, 3).
     aws_url = f"http://local@{shown}:{port_of(sockets.aws)}"
     async with contextlib.AsyncExitStack() as stack:
-        for listener in (sockets.viewer, sockets.https, sockets.aws, sockets.dashboard):
+        own = (sockets.viewer, sockets.https, sockets.aws, sockets.dashboard)
+        for listener in (*own, *sockets.places):
             stack.callback(listener.close)
         settings.state.mkdir(parents=True, exist_ok=True)
         stores = await KeyValueStores.open(settings.state / "stores.sqlite", clock)
@@ -285,8 +293,11 @@ async def running(
         )
         stack.push_async_callback(lambdas.close)
         client = await stack.enter_async_context(OriginClient(clock))
+        plan = FaultPlan(settings.latency.seed)
+        for fault in settings.faults:
+            plan.add(fault, clock.now_ms())
         edge = Edge(
-            World(clock, latency, client, switches),
+            World(clock, latency, client, switches, plan, LambdaFleet(settings.latency)),
             EdgeSettings(
                 settings.place,
                 settings.trace_header,
@@ -294,6 +305,7 @@ async def running(
                 port_of(sockets.https),
             ),
         )
+        edge.arrivals = Arrivals(settings.viewers, settings.latency.seed)
         stack.push_async_callback(edge.close)
         folders = FolderOrigins(settings.folders, clock)
         stack.push_async_callback(folders.close)
@@ -338,6 +350,7 @@ async def running(
             tell(warning)
         _require_debugged(emulator.deployer.declared, debug)
         bedrock = BedrockRuntime(clock, seed=settings.latency.seed)
+        bedrock.time_scale = settings.latency.time_scale
         others = OtherServices(lambda: aws_url)
         stack.callback(others.close)
         plane = ControlPlane(
@@ -363,6 +376,7 @@ async def running(
             clock,
             control=CloudFrontControl(plane, functions, lambdas, packages, others, reset),
             distance_ms=latency.kvs_api_distance_ms,
+            plan=plan,
             require_auth=settings.require_auth,
         )
         await functions.start()
@@ -377,6 +391,11 @@ async def running(
             (sockets.viewer, edge, ViewerConnection, None),
         ):
             server = Listener(listener, app, http, context)
+            await server.start(clock)
+            stack.push_async_callback(server.close)
+        for listener, one in zip(sockets.places, settings.viewer_listeners, strict=True):
+            arrivals = Arrivals(one.mix, settings.latency.seed, str(one.port))
+            server = Listener(listener, PlacedEdge(edge, arrivals), ViewerConnection)
             await server.start(clock)
             stack.push_async_callback(server.close)
         yield emulator

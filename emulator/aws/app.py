@@ -45,6 +45,7 @@ from emulator.aws.lambda_api import LambdaApi
 from emulator.aws.other_services import OtherServices
 from emulator.clock import Clock
 from emulator.errors import ApiError, LocalpopError, NotEmulated
+from emulator.network.faults import FaultPlan
 from emulator.quotas import KB
 from emulator.runtimes.cloudfront_functions.engine import CloudFrontFunctions
 from emulator.runtimes.lambda_edge import LambdaFunctions
@@ -95,6 +96,7 @@ def create_app(
     fetch_object: FetchObject = no_s3,
     require_auth: bool = False,
     chance: random.Random | None = None,
+    plan: FaultPlan | None = None,
 ) -> ASGIApp:
     """Join the services into one endpoint.
 
@@ -108,7 +110,9 @@ def create_app(
         fetch_object: Reads the S3 object that a new store imports.
         require_auth: Refuse requests without a signature (whether it is right is not checked).
         chance: Where request ids come from.
+        plan: The edge's faults; `/_localpop/faults` plans and clears them.
     """
+    plan = plan or FaultPlan()
     services: dict[str, Service] = {
         KEY_VALUE_STORE: KeyValueStoreApi(stores, bedrock.faults),
         BEDROCK_RUNTIME: bedrock,
@@ -125,12 +129,15 @@ def create_app(
             bedrock,
             reset=control.reset if control else None,
             package=control.packages.read if control else lambda name: None,
+            plan=plan,
+            clock=clock,
         ),
         clock,
         others=control.others if control else None,
         distance_ms=distance_ms,
         require_auth=require_auth,
         chance=chance or random.Random(),
+        plan=plan,
     )
 
 
@@ -169,6 +176,7 @@ class AwsEndpoint:
         distance_ms: The round trip from a Region.
         require_auth: Whether a signature must be there.
         chance: Where request ids come from.
+        plan: Says when the key value stores' data API is throttled.
     """
 
     def __init__(
@@ -181,9 +189,10 @@ class AwsEndpoint:
         distance_ms: DistanceMs,
         require_auth: bool,
         chance: random.Random,
+        plan: FaultPlan,
     ) -> None:
         self._services, self._controls, self._clock = services, controls, clock
-        self._others = others
+        self._others, self._plan = others, plan
         self._distance_ms, self._require_auth, self._chance = distance_ms, require_auth, chance
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -219,6 +228,11 @@ class AwsEndpoint:
             target = classify(call.method, path, call.query, call.headers)
             if region is not None:
                 await self._clock.sleep_ms(self._region_distance_ms(region))
+            if target.service == KEY_VALUE_STORE and self._plan.kvs_throttled(
+                region or "", self._clock.now_ms()
+            ):
+                # The service's model names no throttling error; every SDK retries this one.
+                raise ApiError(429, "ThrottlingException", "Rate exceeded")
             if (
                 self._require_auth
                 and target.service != "s3"

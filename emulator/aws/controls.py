@@ -27,7 +27,9 @@ from emulator.aws.bedrock.faults import Fault, PlannedFault
 from emulator.aws.bedrock_runtime import BedrockRuntime
 from emulator.aws.call import ApiCall
 from emulator.aws.dispatch import BEDROCK_RUNTIME, KEY_VALUE_STORE
-from emulator.errors import ApiError
+from emulator.clock import Clock
+from emulator.errors import ApiError, ConfigError
+from emulator.network.faults import FaultPlan, dump_fault, parse_fault
 from emulator.quotas import KB
 
 CONTROLS_PATH: Final = "/_localpop/"
@@ -48,6 +50,8 @@ class LocalControls:
         bedrock: What they control; its plan of faults is every service's.
         reset: Makes everything as it was at the first start; None when nobody can.
         package: Reads a Lambda function's zip by its file name; None when there is none.
+        plan: The edge's faults.
+        clock: Counts their time.
     """
 
     def __init__(
@@ -56,8 +60,11 @@ class LocalControls:
         *,
         reset: Callable[[], Awaitable[None]] | None = None,
         package: Callable[[str], bytes | None] = lambda name: None,
+        plan: FaultPlan,
+        clock: Clock,
     ) -> None:
         self._bedrock, self._reset, self._package = bedrock, reset, package
+        self._plan, self._clock = plan, clock
 
     async def __call__(self, call: ApiCall) -> ASGIApp:
         """Answer a call.
@@ -69,10 +76,13 @@ class LocalControls:
             case "GET", "faults":
                 return self._faults()
             case "POST", "faults":
-                self._bedrock.faults.add(_parse_fault(await _object(call)))
+                self._add_fault(await _object(call))
                 return self._faults()
             case "DELETE", "faults":
                 self._bedrock.faults.clear()
+                self._plan.clear()
+                return Answer(204, b"")
+            case "DELETE", name if (number := _fault_number(name)) and self._plan.clear(number):
                 return Answer(204, b"")
             case "GET", "bedrock":
                 return self._state()
@@ -94,13 +104,33 @@ class LocalControls:
             "POST /_localpop/reset",
         )
 
+    def _add_fault(self, shape: dict[str, Any]) -> None:
+        """A fault of the edge has an effect, one of a service has the service's name."""
+        if "effect" not in shape:
+            self._bedrock.faults.add(_parse_fault(shape))
+            return
+        try:
+            self._plan.add(parse_fault(shape), self._clock.now_ms())
+        except ConfigError as error:
+            raise _invalid(str(error)) from None
+
     def _faults(self) -> ASGIApp:
-        return json_answer({"faults": [asdict(fault) for fault in self._bedrock.faults.planned]})
+        now_ms = self._clock.now_ms()
+        self._plan.forget_past(now_ms)
+        of_services = [asdict(fault) for fault in self._bedrock.faults.planned]
+        of_the_edge = [dump_fault(planned, now_ms) for planned in self._plan.planned]
+        return json_answer({"faults": [*of_services, *of_the_edge]})
 
     def _state(self) -> ASGIApp:
         return json_answer(
             {"time_scale": self._bedrock.time_scale, "calls": asdict(self._bedrock.tally)}
         )
+
+
+def _fault_number(name: str) -> int:
+    """The number in `faults/3`; 0 for any other path."""
+    number = name.removeprefix("faults/")
+    return int(number) if number != name and number.isdecimal() else 0
 
 
 def _package_name(path: str) -> str:

@@ -23,8 +23,12 @@ from emulator.errors import (
     NotEmulated,
     OriginError,
 )
-from emulator.network.latency import LatencyModel
+from emulator.network.carrying import carried
+from emulator.network.faults import ActiveFaults
+from emulator.network.geography import viewer_geography
+from emulator.network.latency import LatencyModel, RequestLatency
 from emulator.network.places import parse_place
+from emulator.network.viewers import Arrivals, PlaceMix
 from emulator.rules.cloudfront_headers import (
     ViewerFacts,
     visible_at,
@@ -59,7 +63,6 @@ from emulator.values.headers import Headers
 from emulator.values.messages import Body, Request, Response, close_body
 from emulator.values.places import ViewerPlace
 from emulator.values.trace import Trace
-from emulator.values.viewers import ViewerLocation
 
 PLACE_HEADER: Final = "x-localpop-viewer"
 TRACE_HEADER: Final = "X-Localpop-Trace"
@@ -86,10 +89,11 @@ class Viewer:
         secure: Whether the connection is HTTPS.
     """
 
-    __slots__ = ("_met", "ip", "port", "secure")
+    __slots__ = ("_met", "ip", "place", "port", "secure")
 
     def __init__(self, ip: str, port: int, *, secure: bool = False) -> None:
         self.ip, self.port, self.secure = ip, port, secure
+        self.place: ViewerPlace | None = None
         self._met: set[str] = set()
 
     def is_new_at(self, place: ViewerPlace) -> bool:
@@ -149,6 +153,7 @@ class Edge:
     settings: EdgeSettings
     site: Site = field(default_factory=Site)
     access_log: AccessLog | None = None
+    arrivals: Arrivals = field(init=False)
     _objects: Objects = field(default_factory=Objects)
     _journeys: OrderedDict[str, Journey] = field(default_factory=OrderedDict)
     _chance: random.Random = field(init=False)
@@ -157,6 +162,7 @@ class Edge:
 
     def __post_init__(self) -> None:
         self._chance = random.Random(f"{self.settings.seed}:edge")
+        self.arrivals = Arrivals(PlaceMix.of(self.settings.default_place), self.settings.seed)
 
     @property
     def clock(self) -> Clock:
@@ -174,17 +180,23 @@ class Edge:
         """Answer one viewer request; returns when the response's first byte is due."""
         arrived_ms = self.clock.now_ms()
         try:
-            request, place = self._place_of(request)
+            request, place = self._place_of(request, viewer)
         except ConfigError as error:
             return self._refuse_place(request, error, arrived_ms)
-        server = self._chance.choice(edge_servers(place.pop.code))
+        plan = self.world.faults
+        place = plan.serving(place, arrived_ms)
+        legs = self.latency.request(place)
+        met = plan.for_request(place, request.uri, legs.number, arrived_ms)
+        legs.loss_share = met.loss_share
+        server = legs.choose(edge_servers(place.pop.code))
         journey = self._begin(request, place, server, arrived_ms)
-        if viewer.is_new_at(place):
-            setup_ms = self.latency.viewer_handshake_ms(place)
-            journey.takes("viewer connection set-up", setup_ms)
-        journey.takes(f"viewer to {place.pop.code}", self.latency.viewer_rtt_ms(place))
+        for fault in met.faults:
+            journey.takes(f"fault: {fault}", 0.0)
+        for leg in legs.viewer_setup(is_new=viewer.is_new_at(place)):
+            journey.takes(leg.name, leg.ms)
+        journey.takes(f"viewer to {place.pop.code}", legs.viewer_rtt_ms())
 
-        passage = self._passage(request, server, journey)
+        passage = self._passage(request, server, journey, legs, met)
         if passage is None:
             page = error_page(403, BAD_REQUEST, journey.request_id)
             return await self._leave(self._own(page, "Error", journey), server, journey, None)
@@ -192,7 +204,14 @@ class Edge:
 
         return await self._leave(response, server, journey, passage)
 
-    def _passage(self, request: Request, server: EdgeServer, journey: Journey) -> Passage | None:
+    def _passage(
+        self,
+        request: Request,
+        server: EdgeServer,
+        journey: Journey,
+        legs: RequestLatency,
+        met: ActiveFaults,
+    ) -> Passage | None:
         """Which distribution and behavior answer; None for a Host that nobody serves."""
         site, host = self.site, request.headers.get("host")
         distribution = site.distribution_for(host)
@@ -200,7 +219,7 @@ class Edge:
             journey.failure = f"no distribution answers to Host {host!r}"
             return None
         behavior = select_behavior(distribution, request.uri)
-        return Passage(self.world, site, distribution, behavior, server, journey)
+        return Passage(self.world, site, distribution, behavior, server, journey, legs, met)
 
     async def _serve(self, request: Request, passage: Passage) -> Response:
         journey = passage.journey
@@ -259,7 +278,10 @@ class Edge:
         if self.settings.trace_header:
             headers = headers.with_added(TRACE_HEADER, _summary(journey))
         await self.clock.sleep_until_ms(journey.deadline_ms)
-        return Delivery(response.status, response.reason, headers, response.body, journey)
+        body = response.body
+        if passage is not None:
+            body = carried(body, passage.legs.transfer(), journey.deadline_ms, self.clock)
+        return Delivery(response.status, response.reason, headers, body, journey)
 
     def _with_server_timing(self, headers: Headers, passage: Passage) -> Headers:
         """Server-Timing, where the behavior's response headers policy wants it."""
@@ -294,7 +316,7 @@ class Edge:
     def _refusal(self, request: Request, passage: Passage) -> Response | None:
         """What is answered before anything runs: geography, the behavior's rules, signatures."""
         journey = passage.journey
-        country = journey.place.pop.country
+        country = journey.place.home.country
         blocked = geo_refusal(passage.distribution, country, journey.request_id)
         if blocked is not None:
             return blocked
@@ -332,11 +354,7 @@ class Edge:
         return (result if visible else with_cloudfront_headers(result, wanted, facts)), passage
 
     def _facts(self, request: Request, passage: Passage) -> ViewerFacts:
-        pop = passage.journey.place.pop
-        location = ViewerLocation(
-            country=pop.country, city=pop.city, latitude=pop.latitude, longitude=pop.longitude
-        )
-        return ViewerFacts(request, location)
+        return ViewerFacts(request, viewer_geography(passage.journey.place))
 
     async def _object(self, request: Request, passage: Passage) -> Answer:
         """The object, or CloudFront's own page in its place when the origin failed."""
@@ -413,11 +431,13 @@ class Edge:
         said = Response(501, headers=headers, body=f"localpop: {error}\n".encode())
         return self._own(said, "Error", journey)
 
-    def _place_of(self, request: Request) -> tuple[Request, ViewerPlace]:
+    def _place_of(self, request: Request, viewer: Viewer) -> tuple[Request, ViewerPlace]:
         """The viewer's place, and the request without the header that told it."""
         named = request.headers.get(PLACE_HEADER)
         if not named:
-            return request, self.settings.default_place
+            if viewer.place is None:
+                viewer.place = self.arrivals.next_place()
+            return request, viewer.place
         return replace(request, headers=request.headers.without(PLACE_HEADER)), parse_place(named)
 
     def _begin(
@@ -477,6 +497,25 @@ class Edge:
         """The newest traces, newest first."""
         newest = list(self._journeys.values())[-count:] if count > 0 else []
         return [journey.trace() for journey in reversed(newest)]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedEdge:
+    """The same edge behind a listener of its own: where its silent viewers are.
+
+    Args:
+        edge: The edge.
+        arrivals: Where viewers of this listener are.
+    """
+
+    edge: Edge
+    arrivals: Arrivals
+
+    async def deliver(self, request: Request, viewer: Viewer) -> Delivery:
+        """Answer one viewer request."""
+        if viewer.place is None:
+            viewer.place = self.arrivals.next_place()
+        return await self.edge.deliver(request, viewer)
 
 
 def _kind_at(passage: Passage, event_type: EventType) -> FunctionKind:

@@ -17,6 +17,7 @@ from emulator.edge.journey import Journey
 from emulator.edge.passage import Passage
 from emulator.edge.site import OriginTarget
 from emulator.errors import OriginError, OriginFailure
+from emulator.network.connections import KeptConnections
 from emulator.network.origins import OriginBody, OriginResponse, OriginTimeouts
 from emulator.rules.failover import (
     failover_reason,
@@ -51,27 +52,10 @@ class Fetched:
 
 
 @dataclass(slots=True)
-class OriginConnections:
-    """Which simulated connections to origins are warm: a kept one saves TCP and TLS.
-
-    AWS: origin keep-alive time-out, 5 s by default (distribution settings, read 2026-11-20).
-    """
-
-    _used_ms: dict[tuple[str, str, str], float] = field(default_factory=dict)
-
-    def is_warm(self, source: str, target: OriginTarget, now_ms: float) -> bool:
-        """Whether `source` talked to this origin within its keep-alive time-out; notes the use."""
-        key = (source, str(target.address), target.region)
-        idle_ms = now_ms - self._used_ms.get(key, float("-inf"))
-        self._used_ms[key] = now_ms
-        return idle_ms <= target.timeouts.keepalive_timeout_s * 1_000
-
-
-@dataclass(slots=True)
 class Fetcher:
     """Fetches from origins."""
 
-    connections: OriginConnections = field(default_factory=OriginConnections)
+    connections: KeptConnections = field(default_factory=KeptConnections)
 
     async def fetch(
         self, request: Request, passage: Passage, source: str, conditions: Headers | None = None
@@ -198,17 +182,34 @@ class Fetcher:
     ) -> OriginResponse:
         """Send a request over the simulated distance to the real origin."""
         self._charge_way(target, passage, source)
-        passage.journey.origin_host = request.headers.get("host")
+        journey = passage.journey
+        journey.origin_host = request.headers.get("host")
+        self._meet_faults(origin, target, passage)
+        front_ms = passage.legs.api_front_ms(target.front)
+        if front_ms:
+            journey.takes(f"API Gateway ({target.front})", front_ms)
         answered = await self._try(request, target, origin, passage)
         waited_ms = answered.first_byte_ms - answered.sent_ms
-        passage.journey.origin_first_byte_ms = waited_ms
+        journey.origin_first_byte_ms = waited_ms
         if target.hides_missing and answered.response.status == 404:
             await close_body(answered.response.body)
-            denied = access_denied(passage.journey.request_id)
+            denied = access_denied(journey.request_id)
             answered = replace(answered, response=denied)
         detail = f"origin {answered.response.status}"
-        passage.journey.waited(f"origin {origin.id}", waited_ms, detail=detail)
+        journey.waited(f"origin {origin.id}", waited_ms, detail=detail)
+        # A streamed body holds its connection longer; that is not simulated.
+        self.connections.give_back(_way(source, target), journey.deadline_ms)
         return answered
+
+    def _meet_faults(self, origin: Origin, target: OriginTarget, passage: Passage) -> None:
+        """An origin that is down or slow on purpose."""
+        down = passage.faults.origin_down(origin.id, target.region)
+        if down is not None:
+            passage.journey.origin_failure = OriginFailure.CONNECT
+            raise OriginError(OriginFailure.CONNECT, f"fault: {down}", connecting=True)
+        slow_ms = passage.faults.origin_slow_ms(origin.id, target.region)
+        if slow_ms:
+            passage.journey.takes("fault: origin-slow", slow_ms)
 
     async def _try(
         self, request: Request, target: OriginTarget, origin: Origin, passage: Passage
@@ -233,20 +234,21 @@ class Fetcher:
 
     def _charge_way(self, target: OriginTarget, passage: Passage, source: str) -> None:
         """The distance to the origin, and what it takes to have a connection there."""
-        journey, latency = passage.journey, passage.world.latency
-        place = journey.place
-        if source == place.pop.code:
-            rtt_ms = latency.pop_to_region_ms(place, target.region)
+        journey, legs = passage.journey, passage.legs
+        if source == journey.place.pop.code:
+            rtt_ms = legs.pop_to_region_ms(target.region)
         else:
-            rtt_ms = latency.region_to_region_ms(place, source, target.region)
-        if not self.connections.is_warm(source, target, passage.world.clock.now_ms()):
-            setup_ms = latency.settings.origin_handshake_rtts * rtt_ms
-            journey.takes("origin connection set-up", setup_ms)
-            journey.connect_ms = setup_ms
+            rtt_ms = legs.region_to_region_ms(source, target.region)
+        keepalive_s = target.timeouts.keepalive_timeout_s
+        if not self.connections.take(_way(source, target), keepalive_s, journey.deadline_ms):
+            for leg in legs.origin_setup(rtt_ms):
+                journey.takes(leg.name, leg.ms)
+                journey.connect_ms += leg.ms
         journey.takes(f"{source} to {target.region}", rtt_ms)
-        front_ms = latency.api_front_ms(place, target.front)
-        if front_ms:
-            journey.takes(f"API Gateway ({target.front})", front_ms)
+
+
+def _way(source: str, target: OriginTarget) -> tuple[str, str, str]:
+    return source, str(target.address), target.region
 
 
 def _measured(response: Response) -> Response:

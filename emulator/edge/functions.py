@@ -8,9 +8,12 @@ from typing import Protocol
 
 from emulator.clock import Clock
 from emulator.edge.journey import Journey
-from emulator.errors import EdgeFunctionError
-from emulator.network.latency import LatencyModel
+from emulator.errors import EdgeFunctionError, FailureKind
+from emulator.network.faults import NO_FAULTS, ActiveFaults
+from emulator.network.lambda_fleet import Invocation, LambdaFleet
+from emulator.network.latency import RequestLatency
 from emulator.runtimes.lambda_edge import LambdaFunctionError
+from emulator.runtimes.lambda_edge.functions import THROTTLED
 from emulator.values.distribution import FunctionAssociation
 from emulator.values.functions import EdgeLocation, FunctionEvent, FunctionKind, FunctionRun
 from emulator.values.key_values import StoreSnapshot
@@ -118,12 +121,27 @@ class FunctionOutcome:
     origin_change: OriginChange | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a function's run takes at AWS.
+
+    Args:
+        legs: The request's draws.
+        fleet: Lambda@Edge's execution environments: who starts cold.
+        faults: What the request meets on purpose.
+    """
+
+    legs: RequestLatency
+    fleet: LambdaFleet
+    faults: ActiveFaults = NO_FAULTS
+
+
 async def run_function(
     function: EdgeFunction,
     association: FunctionAssociation,
     event: FunctionEvent,
     journey: Journey,
-    latency: LatencyModel,
+    costs: Costs,
     clock: Clock,
     origin: LambdaOrigin | None = None,
 ) -> FunctionOutcome:
@@ -137,6 +155,9 @@ async def run_function(
     """
     started_ms = clock.now_ms()
     label = f"{association.kind} {function.name} ({event.event_type})"
+    invocation = None
+    if association.kind is FunctionKind.LAMBDA_AT_EDGE:
+        invocation = _reach_lambda(association, event, journey, costs)
     try:
         run = await function.run(event, include_body=association.include_body, origin=origin)
     except EdgeFunctionError as error:
@@ -144,34 +165,50 @@ async def run_function(
         if isinstance(error, LambdaFunctionError):
             journey.waited(label, error.billed_ms, detail=error.kind)
         else:
-            cost_ms = latency.cloudfront_function_ms(journey.place, 0)
+            cost_ms = costs.legs.cloudfront_function_ms(0)
             took_ms = clock.now_ms() - started_ms
             journey.takes(label, cost_ms, real_ms=took_ms, detail=error.kind)
+        if invocation is not None:
+            costs.fleet.end(invocation, journey.deadline_ms)
         raise
     journey.logs += run.logs
     answered = event.event_type.is_request and isinstance(run.result, Response)
     detail = "answered" if answered else "passed on"
     if association.kind is FunctionKind.CLOUDFRONT_FUNCTION:
-        cost_ms = latency.cloudfront_function_ms(journey.place, run.store_reads)
+        cost_ms = costs.legs.cloudfront_function_ms(run.store_reads)
         journey.takes(label, cost_ms, real_ms=run.duration_ms, detail=detail)
         return FunctionOutcome(run.result, origin_change=run.origin_change)
-    _note_lambda(run, label, detail, event, journey, latency)
-    return FunctionOutcome(run.result, run.origin if isinstance(run, LambdaRun) else None)
-
-
-def _note_lambda(
-    run: FunctionRun,
-    label: str,
-    detail: str,
-    event: FunctionEvent,
-    journey: Journey,
-    latency: LatencyModel,
-) -> None:
-    region = event.location.region
-    to_region_ms = latency.pop_to_region_ms(journey.place, region)
-    journey.takes(f"{event.location.name} to Lambda in {region}", to_region_ms)
-    overhead_ms = latency.lambda_overhead_ms(journey.place, cold_start=run.cold_start)
-    start = "cold start" if run.cold_start else "warm"
+    assert invocation is not None
+    start = "cold start" if invocation.cold_start else "warm"
+    overhead_ms = costs.legs.lambda_overhead_ms(cold_start=invocation.cold_start)
     reaching_ms = max(0.0, run.duration_ms - run.billed_ms)
     journey.takes(f"Lambda@Edge invocation ({start})", overhead_ms, real_ms=reaching_ms)
     journey.waited(label, run.billed_ms, detail=detail)
+    costs.fleet.end(invocation, journey.deadline_ms)
+    return FunctionOutcome(run.result, run.origin if isinstance(run, LambdaRun) else None)
+
+
+def _reach_lambda(
+    association: FunctionAssociation, event: FunctionEvent, journey: Journey, costs: Costs
+) -> Invocation:
+    """The way to the function's Region, and an execution environment there.
+
+    Raises:
+        EdgeFunctionError: The Region has no concurrency left.
+    """
+    region = event.location.region
+    journey.takes(
+        f"{event.location.name} to Lambda in {region}", costs.legs.pop_to_region_ms(region)
+    )
+    if costs.faults.lambda_exhausted(region):
+        raise EdgeFunctionError(
+            FailureKind.LAMBDA_LIMIT, THROTTLED, f"fault: no concurrency left in {region}."
+        )
+    invocation = costs.fleet.begin(association.arn, region, journey.deadline_ms)
+    if invocation.throttled:
+        raise EdgeFunctionError(
+            FailureKind.LAMBDA_LIMIT,
+            THROTTLED,
+            f"{costs.fleet.settings.lambda_concurrency} concurrent executions in {region}.",
+        )
+    return invocation

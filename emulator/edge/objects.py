@@ -181,14 +181,14 @@ class Objects:
         journey, world = passage.journey, passage.world
         stored = self._stored(request, key, tier)
         if stored is None:
-            journey.takes(f"{tier.place} cache", world.latency.cache_lookup_ms(), detail="Miss")
+            journey.takes(f"{tier.place} cache", passage.legs.cache_lookup_ms(), detail="Miss")
             return None
         now_s = world.clock.epoch_ms() / 1_000
         verdict = self._standing(stored, key, now_s).verdict
         if verdict in (Verdict.REVALIDATE, Verdict.REFETCH):
-            journey.takes(f"{tier.place} cache", world.latency.cache_lookup_ms(), detail="expired")
+            journey.takes(f"{tier.place} cache", passage.legs.cache_lookup_ms(), detail="expired")
             return None
-        journey.takes(f"{tier.place} cache", world.latency.cache_lookup_ms(), detail="Hit")
+        journey.takes(f"{tier.place} cache", passage.legs.cache_lookup_ms(), detail="Hit")
         if verdict is Verdict.STALE_SERVE_AND_REFRESH:
             self._refresh(request, passage, key)
         return self._hit(request, stored, now_s, "Hit", tier.layer)
@@ -508,7 +508,6 @@ def _tiers(passage: Passage) -> list[Tier]:
 
 
 def _distance_ms(passage: Passage, nearer: Tier, farther: Tier) -> float:
-    latency, place = passage.world.latency, passage.journey.place
     if nearer.layer == "EDGE":
-        return latency.pop_to_region_ms(place, farther.place)
-    return latency.region_to_region_ms(place, nearer.place, farther.place)
+        return passage.legs.pop_to_region_ms(farther.place)
+    return passage.legs.region_to_region_ms(nearer.place, farther.place)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from emulator.clock import Clock
-from emulator.edge.functions import EdgeFunction, FunctionOutcome, run_function
+from emulator.edge.functions import Costs, EdgeFunction, FunctionOutcome, run_function
 from emulator.edge.journey import Journey
 from emulator.edge.locations import EdgeServer
 from emulator.edge.site import Site
 from emulator.errors import ConfigError
-from emulator.network.latency import LatencyModel
+from emulator.network.faults import NO_FAULTS, ActiveFaults, FaultPlan
+from emulator.network.lambda_fleet import LambdaFleet
+from emulator.network.latency import LatencyModel, RequestLatency
 from emulator.network.origins import OriginClient
 from emulator.values.distribution import CacheBehavior, Distribution, FunctionAssociation
 from emulator.values.functions import EventType, FunctionEvent
@@ -27,6 +29,8 @@ class World:
     latency: LatencyModel
     client: OriginClient
     switches: LambdaEdgeSwitches
+    faults: FaultPlan = field(default_factory=FaultPlan)
+    fleet: LambdaFleet = field(default_factory=LambdaFleet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class Passage:
         behavior: Chosen once, by the viewer's own path.
         server: The edge server.
         journey: Collects what happens.
+        legs: How long each leg of it takes on AWS.
+        faults: What it meets on purpose.
         origin_change: What the viewer-request function decided about the origin.
     """
 
@@ -49,6 +55,8 @@ class Passage:
     behavior: CacheBehavior
     server: EdgeServer
     journey: Journey
+    legs: RequestLatency
+    faults: ActiveFaults = NO_FAULTS
     origin_change: OriginChange | None = None
 
     def function_at(self, event_type: EventType) -> FunctionAssociation | None:
@@ -84,7 +92,7 @@ class Passage:
             association,
             event,
             self.journey,
-            self.world.latency,
+            Costs(self.legs, self.world.fleet, self.faults),
             self.world.clock,
             origin,
         )

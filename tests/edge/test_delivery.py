@@ -292,7 +292,7 @@ async def test_set_up_is_charged_once_for_each_place_of_a_connection() -> None:
             delivery = await edge.deliver(asked("/f/x", X_Localpop_Viewer=place), connection)
             names.append([stage.name for stage in delivery.journey.trace().stages])
 
-        assert ["viewer connection set-up" in stages for stages in names] == [True, False, True]
+        assert ["viewer TCP" in stages for stages in names] == [True, False, True]
 
 
 async def test_a_stream_keeps_its_spacing_whatever_the_distance() -> None:
