@@ -10,6 +10,7 @@ from shutil import which
 
 from emulator.app.account_site import AccountSite
 from emulator.app.function_logs import FunctionLogs
+from emulator.app.stalled_copies import StalledCopies
 from emulator.edge.functions import CloudFrontFunction, EdgeFunction, LambdaFunction
 from emulator.edge.site import OriginTarget, Site
 from emulator.errors import ConfigError
@@ -26,7 +27,6 @@ from emulator.runtimes.cloudfront_functions.engine import CloudFrontFunctions
 from emulator.runtimes.lambda_edge import LambdaFunctions, LoadedLambda, build
 from emulator.runtimes.lambda_edge.syntax import syntax_problem
 from emulator.stores.account import Account
-from emulator.stores.edge_copies import EdgeCopies
 from emulator.stores.key_value_stores import KeyValueStores
 from emulator.stores.lambda_packages import LambdaPackages
 from emulator.values.distribution import Distribution, Origin, OriginKind
@@ -79,7 +79,7 @@ class Deployer:
     account: Account
     packages: LambdaPackages
     logs: FunctionLogs
-    copies: EdgeCopies
+    copies: StalledCopies
     s3: OriginAddress | None = None
     folders: Mapping[str, OriginAddress] = field(default_factory=dict)
     declared: TemplateDeclarations = field(default_factory=TemplateDeclarations)

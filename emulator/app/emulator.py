@@ -17,6 +17,7 @@ from emulator.app.deploy import Deployed, Deployer
 from emulator.app.folder_origins import FolderOrigins
 from emulator.app.function_logs import FunctionLogs
 from emulator.app.servers import Listener, bind, port_of
+from emulator.app.stalled_copies import StalledCopies
 from emulator.app.tls import server_context
 from emulator.app.watch import watch
 from emulator.aws.app import CloudFrontControl, create_app
@@ -278,7 +279,15 @@ async def running(
         account = await Account.open(settings.state / "account.sqlite", clock)
         stack.push_async_callback(account.close)
         packages = LambdaPackages(settings.state / "lambda")
-        copies = EdgeCopies(stores, clock, settings.propagation, settings.latency.seed)
+        plan = FaultPlan(settings.latency.seed)
+        for fault in settings.faults:
+            plan.add(fault, clock.now_ms())
+        copies = StalledCopies(
+            stores,
+            EdgeCopies(stores, clock, settings.propagation, settings.latency.seed),
+            plan,
+            clock,
+        )
         functions = CloudFrontFunctions(clock, changes_origins=True)
         stack.push_async_callback(functions.close)
         logs = FunctionLogs(clock)
@@ -293,9 +302,6 @@ async def running(
         )
         stack.push_async_callback(lambdas.close)
         client = await stack.enter_async_context(OriginClient(clock))
-        plan = FaultPlan(settings.latency.seed)
-        for fault in settings.faults:
-            plan.add(fault, clock.now_ms())
         edge = Edge(
             World(clock, latency, client, switches, plan, LambdaFleet(settings.latency)),
             EdgeSettings(
