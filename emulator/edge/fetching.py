@@ -153,14 +153,7 @@ class Fetcher:
         configured = passage.distribution.origins.get(origin.id)
         if chosen is None and configured and configured.domain_name == origin.domain_name:
             target = passage.site.origins[passage.distribution.id, origin.id]
-            timeouts = OriginTimeouts(
-                origin.connection_attempts,
-                origin.connection_timeout_s,
-                origin.read_timeout_s,
-                origin.keepalive_timeout_s,
-            )
-            same = passage.origin_change is None
-            return (target if same else replace(target, timeouts=timeouts)), origin.path
+            return _with_changed_timeouts(target, origin, passage), origin.path
         elsewhere = chosen or LambdaCustomOrigin.of(origin)
         found = passage.site.target_of(elsewhere)
         if found is None:
@@ -170,6 +163,9 @@ class Fetcher:
                 f'is not said; add to localpop.toml: [origins."{elsewhere.domain_name}"] '
                 'url = "http://127.0.0.1:8081"',
             )
+        if chosen is None:
+            # A CloudFront Function took over the origin's time-outs, or set its own.
+            found = _with_changed_timeouts(found, origin, passage)
         return found, elsewhere.path
 
     async def _exchange(
@@ -257,6 +253,21 @@ def _measured(response: Response) -> Response:
     if not isinstance(body, bytes) or "content-length" in response.headers:
         return response
     return replace(response, headers=response.headers.with_added("Content-Length", str(len(body))))
+
+
+def _with_changed_timeouts(
+    target: OriginTarget, origin: Origin, passage: Passage
+) -> OriginTarget:
+    """The target with the origin's own time-outs, where a function decided about the origin."""
+    if passage.origin_change is None:
+        return target
+    timeouts = OriginTimeouts(
+        origin.connection_attempts,
+        origin.connection_timeout_s,
+        origin.read_timeout_s,
+        origin.keepalive_timeout_s,
+    )
+    return replace(target, timeouts=timeouts)
 
 
 @contextlib.asynccontextmanager

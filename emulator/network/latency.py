@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 from emulator.network.distance import (
-    nearest_regional_edge_cache,
     pop_to_pop_rtt_ms,
     pop_to_region_rtt_ms,
     region_to_region_rtt_ms,
@@ -221,7 +220,6 @@ class LatencyModel:
     settings: LatencySettings = field(default_factory=LatencySettings)
     _numbers: dict[str, int] = field(default_factory=dict)
     _seeds: dict[str, int] = field(default_factory=dict)
-    _lasting: dict[str, RequestLatency] = field(default_factory=dict)
     _chances: dict[str, random.Random] = field(default_factory=dict)
 
     def request(self, place: ViewerPlace, *, loss_share: float = 0.0) -> RequestLatency:
@@ -248,56 +246,6 @@ class LatencyModel:
             chance = self._chances[key] = random.Random(f"{settings.seed}:{key}")
         median_ms = region_to_region_rtt_ms(region, settings.kvs_api_region)
         return draw_ms(median_ms, _backbone(settings), chance, settings.shape) * settings.time_scale
-
-    def regional_edge_cache(self, place: ViewerPlace) -> str:
-        """The Region of the regional edge cache that serves this place."""
-        return nearest_regional_edge_cache(place.pop.code)
-
-    # --- without a request: one endless row of draws per place ----------------------------------
-
-    def viewer_rtt_ms(self, place: ViewerPlace) -> float:
-        """Viewer to point of presence and back."""
-        return self._at(place).viewer_rtt_ms()
-
-    def viewer_handshake_ms(self, place: ViewerPlace) -> float:
-        """DNS, TCP and TLS of a new viewer connection, before its first request."""
-        return sum(leg.ms for leg in self._at(place).viewer_setup(is_new=True))
-
-    def cloudfront_function_ms(self, place: ViewerPlace, store_reads: int) -> float:
-        """A CloudFront Function's visible overhead, and its key value store reads."""
-        return self._at(place).cloudfront_function_ms(store_reads)
-
-    def lambda_overhead_ms(self, place: ViewerPlace, *, cold_start: bool) -> float:
-        """Invoking a Lambda@Edge function, and starting it when cold."""
-        return self._at(place).lambda_overhead_ms(cold_start=cold_start)
-
-    def pop_to_region_ms(self, place: ViewerPlace, region: str) -> float:
-        """Point of presence to a Region and back."""
-        return self._at(place).pop_to_region_ms(region)
-
-    def region_to_region_ms(self, place: ViewerPlace, a: str, b: str) -> float:
-        """One Region to another and back."""
-        return self._at(place).region_to_region_ms(a, b)
-
-    def api_front_ms(self, place: ViewerPlace, front: ApiFront) -> float:
-        """What API Gateway adds before the origin's own code."""
-        return self._at(place).api_front_ms(front)
-
-    def cache_lookup_ms(self) -> float:
-        """One look into one cache."""
-        return self.constant_ms(self.settings.cache_lookup_ms)
-
-    def constant_ms(self, duration_ms: float) -> float:
-        """A duration without jitter; zero when the model is off."""
-        return duration_ms * self.settings.time_scale if self.settings.enabled else 0.0
-
-    def _at(self, place: ViewerPlace) -> RequestLatency:
-        key = str(place)
-        lasting = self._lasting.get(key)
-        if lasting is None:
-            chance = random.Random(f"{self.settings.seed}:{key}")
-            lasting = self._lasting[key] = RequestLatency(self.settings, place, chance)
-        return lasting
 
     def _seed_of(self, key: str) -> int:
         seed = self._seeds.get(key)

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from emulator.app.servers import Listener, bind, port_of
 from emulator.clock.real import RealClock
 from emulator.edge.delivery import Delivery, Edge, EdgeSettings, Viewer
+from emulator.edge.functions import EdgeFunction
 from emulator.edge.passage import World
 from emulator.edge.site import OriginTarget, Site
 from emulator.errors import EdgeFunctionError
@@ -202,7 +203,7 @@ def at(event: EventType, kind: FunctionKind = FunctionKind.LAMBDA_AT_EDGE) -> Fu
 @contextlib.asynccontextmanager
 async def running(
     *behaviors: CacheBehavior,
-    functions: Mapping[EventType, Doing] | None = None,
+    functions: Mapping[EventType, EdgeFunction] | None = None,
     latency: LatencySettings | None = None,
     origins: Sequence[Origin] = (),
     read_timeout_s: float = 2.0,

