@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Where the demo's viewers are: eight places on six continents.
+PLACES := LHR/fibre,FRA/cable,JFK/fibre,GRU/4g,NRT/fibre,SYD/5g,JNB/4g,BOM/4g
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -28,8 +30,11 @@ demo: $(VENV)/.demo ## the whole idea in under 3 minutes: generate, push, hit, f
 	@$(BIN)/localpop run -- sh -ec '\
 	  python -m origin.precompute --users 50; \
 	  python -m origin.session issue --users 50 > .localpop/sessions.txt; \
+	  localpop predict --places $(PLACES) --lambda-share 0.4 --answer-tokens 205 --handler-ms 8 \
+	    --out .localpop/predictions.json >/dev/null; \
 	  python -m loadtests run --host "$$LOCALPOP_URL" --sessions .localpop/sessions.txt --time 30 --rate 45 \
-	    --fallback-share 0.3 --lambda-share 0.4 --out report'
+	    --places $(PLACES) --fallback-share 0.3 --lambda-share 0.4 \
+	    --predictions .localpop/predictions.json --out report'
 
 up: $(VENV)/.demo ## the same servers, left running; reload on save
 	@$(BIN)/localpop up

@@ -24,6 +24,7 @@ from typing import Any
 
 from loadtests.arrivals import load_sessions
 from loadtests.errors import BadInputError
+from loadtests.predictions import Predictions, comparison_table, read_predictions
 from loadtests.report import write_report
 from loadtests.samples import FALLBACKS, HITS, read_recording
 from loadtests.settings import OPTIONS, Settings, add_options
@@ -64,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="rebuild table and report from a samples file")
     report.add_argument("samples", type=Path, help="what a run wrote, such as report/samples.jsonl")
     _add_outcome(report)
-    report.set_defaults(act=lambda options: _conclude(options.samples, options))
+    report.set_defaults(act=_report)
     return parser
 
 
@@ -77,6 +78,20 @@ def _add_outcome(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="exit with 1 when more requests than this share fail (0.01)",
     )
+    parser.add_argument(
+        "--predictions",
+        type=Path,
+        metavar="FILE",
+        help="set the run beside what a latency model expects (`localpop predict --out FILE`)",
+    )
+
+
+def _report(options: argparse.Namespace) -> int:
+    return _conclude(options.samples, options, _predictions(options))
+
+
+def _predictions(options: argparse.Namespace) -> Predictions | None:
+    return read_predictions(options.predictions) if options.predictions else None
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -85,6 +100,7 @@ def _run(options: argparse.Namespace) -> int:
     settings = Settings.from_options(options)
     host = check_host(options.host, settings.allow_remote)
     viewers = len(load_sessions(settings.sessions))
+    predictions = _predictions(options)
     if options.time <= settings.warmup_s:
         raise BadInputError(f"--time: {options.time:g} s is no longer than the warm-up.")
     print(
@@ -96,7 +112,7 @@ def _run(options: argparse.Namespace) -> int:
     code = _run_locust(_locust_command(options, host), samples, options.time)
     if code not in (*_HARMLESS_EXIT_CODES, VOID):
         return code
-    return _conclude(samples, options)
+    return _conclude(samples, options, predictions)
 
 
 def _locust_command(options: argparse.Namespace, host: str) -> list[str]:
@@ -207,10 +223,12 @@ class _Progress:
             self._counts["fallback"] += 1
 
 
-def _conclude(samples: Path, options: argparse.Namespace) -> int:
+def _conclude(samples: Path, options: argparse.Namespace, predictions: Predictions | None) -> int:
     """Print the table, write the report, and judge the run."""
-    summary = write_report(read_recording(samples), options.out)
+    summary, compared = write_report(read_recording(samples), options.out, predictions)
     print(f"\n{table(summary)}\n")
+    if compared:
+        print(f"{comparison_table(compared)}\n")
     print(f"report: {options.out / 'index.html'}   figures: {options.out / 'results.json'}")
     return _judge(summary, options.max_error_share)
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from loadtests.errors import BadInputError
 from loadtests.samples import DeliveryPath
 from loadtests.summary import Row, Spread
+
+Predictions = Mapping[tuple[DeliveryPath, str], Spread]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,13 @@ class Comparison:
         """Measured less predicted, at p50."""
         return self.measured.p50 - self.predicted.p50
 
+    @property
+    def difference_share(self) -> float:
+        """The same as a share of the prediction."""
+        return self.difference_ms / self.predicted.p50 if self.predicted.p50 else 0.0
 
-def read_predictions(file: Path) -> dict[tuple[DeliveryPath, str], Spread]:
+
+def read_predictions(file: Path) -> Predictions:
     """The predictions of a file, by path and place.
 
     Raises:
@@ -68,9 +76,7 @@ def read_predictions(file: Path) -> dict[tuple[DeliveryPath, str], Spread]:
         raise BadInputError(f"{file} does not hold predictions: {error!r}.") from None
 
 
-def compare(
-    rows: Iterable[Row], predictions: Mapping[tuple[DeliveryPath, str], Spread]
-) -> Iterator[Comparison]:
+def compare(rows: Iterable[Row], predictions: Predictions) -> Iterator[Comparison]:
     """Every row that was both predicted and measured."""
     for row in rows:
         predicted = predictions.get((row.path, row.place or ""))
@@ -87,16 +93,31 @@ def compare(
             )
 
 
+def comparison_document(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
+    """`predictions` in `results.json`, in the order of `docs/results.md`."""
+    return [
+        {
+            "path": one.path,
+            "place": one.place,
+            "requests": one.requests,
+            "predicted_ms": asdict(one.predicted),
+            "measured_ms": asdict(one.measured),
+            "difference_ms": one.difference_ms,
+            "difference_share": one.difference_share,
+        }
+        for one in comparisons
+    ]
+
+
 def comparison_table(comparisons: Iterable[Comparison]) -> str:
     """Predicted p50 against measured p50, with the difference; a `*` marks few samples."""
     titles = ("predicted", "simulated", "measured", "difference")
     lines = [f"{'first byte, p50 in ms':<44}" + "".join(f"{title:>11}" for title in titles)]
     for one in comparisons:
         name = f"{one.path.label}, {one.place}{'*' if one.few else ''}"
-        share = one.difference_ms / one.predicted.p50 if one.predicted.p50 else 0.0
         simulated = "-" if one.simulated is None else f"{one.simulated.p50:.1f}"
         lines.append(
             f"{name:<44}{one.predicted.p50:>11.1f}{simulated:>11}{one.measured.p50:>11.1f}"
-            f"{one.difference_ms:>+11.1f}{share:>+6.0%}"
+            f"{one.difference_ms:>+11.1f}{one.difference_share:>+6.0%}"
         )
     return "\n".join(lines)

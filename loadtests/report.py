@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 
 from loadtests.charts import LogAxis, chart, grid, histogram, marker, ring, scale, span, stacked
+from loadtests.predictions import Comparison, Predictions, compare, comparison_document
 from loadtests.samples import FALLBACKS, HITS, DeliveryPath, Recording
 from loadtests.summary import (
     Breakdown,
@@ -28,17 +29,21 @@ _LANE_PX = 15
 _DASH = "–"
 
 
-def write_report(recording: Recording, folder: Path) -> Summary:
+def write_report(
+    recording: Recording, folder: Path, predictions: Predictions | None = None
+) -> tuple[Summary, tuple[Comparison, ...]]:
     """Write `index.html` and `results.json` into a folder, which is made if need be."""
     summary = summarize(recording)
+    compared = tuple(compare(summary.cells, predictions or {}))
     folder.mkdir(parents=True, exist_ok=True)
-    document = json.dumps(as_document(summary), indent=2, allow_nan=False)
+    figures = {**as_document(summary), "predictions": comparison_document(compared)}
+    document = json.dumps(figures, indent=2, allow_nan=False)
     (folder / "results.json").write_text(document + "\n", encoding="utf-8")
-    (folder / "index.html").write_text(page(summary, recording), encoding="utf-8")
-    return summary
+    (folder / "index.html").write_text(page(summary, recording, compared), encoding="utf-8")
+    return summary, compared
 
 
-def page(summary: Summary, recording: Recording) -> str:
+def page(summary: Summary, recording: Recording, compared: Sequence[Comparison] = ()) -> str:
     """The whole page, as HTML."""
     parts = (
         _opening(summary),
@@ -46,6 +51,7 @@ def page(summary: Summary, recording: Recording) -> str:
         _places(summary),
         _breakdowns(summary),
         _table(summary),
+        _predictions(compared),
         _facts(summary),
     )
     return (
@@ -340,6 +346,34 @@ def _table_row(row: Row, place: str, css_class: str) -> str:
 def _cells(values: Sequence[float | None]) -> str:
     texts = [_DASH if value is None else figure(value) for value in values]
     return f'<td class="gap">{texts[0]}</td>' + "".join(f"<td>{text}</td>" for text in texts[1:])
+
+
+def _predictions(compared: Sequence[Comparison]) -> str:
+    if not compared:
+        return ""
+    body = []
+    for path, rows in groupby(compared, key=lambda one: one.path):
+        body.append(f'<tr><th class="{path}" colspan="6"><i></i>{path.label}</th></tr>')
+        body += [_prediction(one) for one in rows]
+    return _section(
+        "What the latency model expected",
+        "First byte, median, in ms. Predicted: computed before the run, from the published tables "
+        "and the load's own mix. Measured: what viewers saw. The differences are the handler's and "
+        "the model's real time, the load generator, and chance where answers are few (*).",
+        '<div class="scroll"><table><thead><tr><th>place</th><th>predicted</th><th>simulated</th>'
+        "<th>measured</th><th>difference</th><th></th></tr></thead>"
+        f"<tbody>{''.join(body)}</tbody></table></div>",
+    )
+
+
+def _prediction(one: Comparison) -> str:
+    simulated = _DASH if one.simulated is None else figure(one.simulated.p50)
+    return (
+        f'<tr class="{"few" if one.few else ""}"><td>{escape(one.place)}{"*" if one.few else ""}'
+        f"</td><td>{figure(one.predicted.p50)}</td><td>{simulated}</td>"
+        f"<td>{figure(one.measured.p50)}</td><td>{one.difference_ms:+.1f}</td>"
+        f"<td>{one.difference_share:+.0%}</td></tr>"
+    )
 
 
 def _facts(summary: Summary) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from loadtests.report import write_report
 from loadtests.samples import DeliveryPath, Recording, Sample
-from loadtests.summary import Summary, as_document, summarize
+from loadtests.summary import Spread, Summary, as_document, summarize
 from loadtests.table import WIDTH, table
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "results.md"
@@ -163,9 +163,13 @@ def _keys(value: object) -> set[str]:
 
 def test_every_figure_is_documented(summary: Summary, tmp_path: Path) -> None:
     """docs/results.md names every key of a real results.json."""
-    write_report(recording(stopped_early=False), tmp_path)
+    predicted = {(DeliveryPath.EDGE_FUNCTION, "LHR/fibre"): Spread(20.0, 40.0, 45.0)}
+    write_report(recording(stopped_early=False), tmp_path, predicted)
     document = json.loads((tmp_path / "results.json").read_text())
     named = set(re.findall(r"`([^`]+)`", DOCS.read_text()))
 
-    assert document == json.loads(json.dumps(as_document(summary)))
     assert _keys(document) - named - set(DeliveryPath) == set()
+    [row] = document.pop("predictions")
+    assert (row["measured_ms"]["p50"], row["difference_ms"]) == (25, 5)
+    assert document == json.loads(json.dumps(as_document(summary)))
+    assert "What the latency model expected" in (tmp_path / "index.html").read_text()
