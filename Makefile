@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Where the demo's viewers are: eight places on six continents.
 PLACES := LHR/fibre,FRA/cable,JFK/fibre,GRU/4g,NRT/fibre,SYD/5g,JNB/4g,BOM/4g
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Without setuptools' warning that greets every editable installation.
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 
@@ -30,7 +31,7 @@ demo: $(VENV)/.demo ## the whole idea in under 3 minutes: generate, push, hit, f
 	@$(BIN)/localpop run -- sh -ec '\
 	  python -m origin.precompute --users 50; \
 	  python -m origin.session issue --users 50 > .localpop/sessions.txt; \
-	  localpop predict --places $(PLACES) --lambda-share 0.4 --answer-tokens 205 --handler-ms 8 \
+	  localpop predict --places $(PLACES) --lambda-share 0.4 --answer-tokens 188 --handler-ms 8 \
 	    --out .localpop/predictions.json >/dev/null; \
 	  python -m loadtests run --host "$$LOCALPOP_URL" --sessions .localpop/sessions.txt --time 30 --rate 45 \
 	    --places $(PLACES) --fallback-share 0.3 --lambda-share 0.4 \
