@@ -131,6 +131,7 @@ def create_app(
             package=control.packages.read if control else lambda name: None,
             plan=plan,
             clock=clock,
+            invalidate=control.plane.on_invalidation if control else None,
         ),
         clock,
         others=control.others if control else None,

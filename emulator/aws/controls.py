@@ -1,12 +1,13 @@
 """What localpop itself can be told through the endpoint, under `/_localpop/`.
 
 GET    /_localpop/faults    the faults still to come
-POST   /_localpop/faults    plan one, such as
+POST   /_localpop/faults    plan one, such as {"effect": "origin-down", "place": "NRT"}
                                 {"service": "bedrock-runtime", "fault": "throttle", "count": 3}
                                 {"service": "cloudfront-keyvaluestore", "fault": "unavailable"}
 DELETE /_localpop/faults    plan none
 GET    /_localpop/bedrock   the models' speed, and what became of the calls so far
 PUT    /_localpop/bedrock   change the speed: {"time_scale": 0} for no waiting, 1 for real models
+POST   /_localpop/invalidations    {"paths": ["/images/*"]}; how many objects were removed
 POST   /_localpop/reset     forget everything that was made, and deploy the template anew
 GET    /_localpop/lambda-packages/{sha256}.zip    the code of a Lambda function (GetFunction)
 """
@@ -31,6 +32,7 @@ from emulator.clock import Clock
 from emulator.errors import ApiError, ConfigError
 from emulator.network.faults import FaultPlan, dump_fault, parse_fault
 from emulator.quotas import KB
+from emulator.rules.invalidation import path_problem
 
 CONTROLS_PATH: Final = "/_localpop/"
 _FAULTS: Final[dict[str, tuple[Fault, ...]]] = {
@@ -52,6 +54,8 @@ class LocalControls:
         package: Reads a Lambda function's zip by its file name; None when there is none.
         plan: The edge's faults.
         clock: Counts their time.
+        invalidate: Removes paths of one distribution (an empty id: of all) from the caches; None
+            when there are none.
     """
 
     def __init__(
@@ -62,9 +66,10 @@ class LocalControls:
         package: Callable[[str], bytes | None] = lambda name: None,
         plan: FaultPlan,
         clock: Clock,
+        invalidate: Callable[[str, Sequence[str]], int] | None = None,
     ) -> None:
         self._bedrock, self._reset, self._package = bedrock, reset, package
-        self._plan, self._clock = plan, clock
+        self._plan, self._clock, self._invalidate = plan, clock, invalidate
 
     async def __call__(self, call: ApiCall) -> ASGIApp:
         """Answer a call.
@@ -84,6 +89,9 @@ class LocalControls:
                 return Answer(204, b"")
             case "DELETE", name if (number := _fault_number(name)) and self._plan.clear(number):
                 return Answer(204, b"")
+            case "POST", "invalidations" if self._invalidate is not None:
+                distribution, paths = _parse_invalidation(await _object(call))
+                return json_answer({"removed": self._invalidate(distribution, paths)})
             case "GET", "bedrock":
                 return self._state()
             case "PUT", "bedrock":
@@ -100,8 +108,8 @@ class LocalControls:
             404,
             "UnknownOperationException",
             f"{call.method} {call.path} is none of localpop's controls: "
-            "GET, POST, DELETE /_localpop/faults, GET, PUT /_localpop/bedrock and "
-            "POST /_localpop/reset",
+            "GET, POST, DELETE /_localpop/faults, GET, PUT /_localpop/bedrock, "
+            "POST /_localpop/invalidations and POST /_localpop/reset",
         )
 
     def _add_fault(self, shape: dict[str, Any]) -> None:
@@ -131,6 +139,18 @@ def _fault_number(name: str) -> int:
     """The number in `faults/3`; 0 for any other path."""
     number = name.removeprefix("faults/")
     return int(number) if number != name and number.isdecimal() else 0
+
+
+def _parse_invalidation(shape: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """`{"paths": ["/a*"], "distribution": "E…"}`; without `distribution` all are meant."""
+    distribution, paths = shape.get("distribution", ""), shape.get("paths")
+    if not isinstance(distribution, str) or not isinstance(paths, list) or not paths:
+        raise _invalid('expected {"paths": ["/…"], "distribution": "E…"}')
+    for path in paths:
+        problem = path_problem(path) if isinstance(path, str) else "it must be text"
+        if problem:
+            raise _invalid(f"path {path!r}: {problem}")
+    return distribution, tuple(paths)
 
 
 def _package_name(path: str) -> str:

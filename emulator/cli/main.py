@@ -18,7 +18,7 @@ from typing import Any
 
 from emulator.app.emulator import Emulator, running
 from emulator.app.settings import current_settings
-from emulator.cli import fault, functions, package, places, predict
+from emulator.cli import fault, functions, invalidate, package, places, predict
 from emulator.cli.common import (
     add_declared_python,
     add_settings,
@@ -38,6 +38,7 @@ examples:
   localpop run -- pytest tests/edge      start, run a command, stop; its exit code is ours
   localpop trace 5f0c…                   what happened to one request (id: X-Localpop-Trace)
   localpop invoke NAME --uri /a?b=1       run one Lambda@Edge function, with no server at all
+  localpop test-function NAME --uri /a    test one CloudFront Function, with a server or without
   localpop logs --follow                 what functions write
   localpop package --all                 what you deploy, into build/
   curl -H 'X-Localpop-Viewer: NRT/4g' localhost:8080/    ask from Tokyo over a mobile network
@@ -129,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     places.add_command(commands)
     predict.add_command(commands)
     fault.add_command(commands)
+    invalidate.add_command(commands)
     reset = commands.add_parser(
         "reset", help="forget every store, distribution and function, and moto's services"
     )

@@ -474,12 +474,17 @@ class Edge:
     # --- its caches -------------------------------------------------------------------------
 
     def invalidate(self, distribution_id: str, paths: Iterable[str]) -> int:
-        """Remove objects of one distribution from every cache; returns how many there were."""
+        """Remove objects of one distribution from every cache; returns how many there were.
+
+        Args:
+            distribution_id: Its id; empty for every distribution.
+            paths: As `CreateInvalidation` takes them.
+        """
         covered = invalidation_paths(paths)
         return sum(
             self._objects.invalidate(covered, distribution.domain_name)
             for distribution in self.site.distributions
-            if distribution.id == distribution_id
+            if distribution_id in ("", distribution.id)
         )
 
     async def close(self) -> None:
