@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from emulator.cli import main
+from tests.app.running import free_port
 from tests.app.test_deploy import TEMPLATE
 
 HANDLER = """
@@ -162,19 +163,30 @@ def test_invoke_as_json_has_everything(project: Path, capsys: pytest.CaptureFixt
     ("words", "said"),
     [
         (["invoke", "nope"], "Known: answers"),
-        (["invoke", "loud"], "aws cloudfront test-function"),
+        (["invoke", "loud"], "localpop test-function loud"),
         (["invoke", "answers", "--event", "nope.json"], "localpop event > event.json"),
         (["invoke", "answers", "--event", "index.js"], "It is no JSON"),
         (["event", "--uri", "a"], "must begin with /"),
+        (["test-function", "nope"], "Known: loud"),
+        (["test-function", "answers"], "localpop invoke answers"),
+        (["test-function", "loud", "--event", "nope.json"], "--kind cloudfront-function"),
+        (["test-function", "loud", "--event", "template.json"], "context.eventType"),
+        (["test-function", "loud", "--trigger", "origin-request"], "no origin events"),
         (["event", "--header", "a"], "Write it as 'Name: value'"),
         (["package"], "localpop package --all"),
         (["package", "nope"], "Known: loud, answers"),
     ],
 )
 def test_bad_input_is_one_sentence(
-    project: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+    project: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    said: str,
 ) -> None:
     """Exit code 2, what was wrong, and how to mend it."""
+    # Whatever runs on the usual port is nobody of this test's.
+    monkeypatch.setenv("LOCALPOP_AWS_PORT", str(free_port()))
     code, _, err = run(capsys, *words)
 
     assert code == 2
