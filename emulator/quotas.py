@@ -23,6 +23,8 @@ ORIGIN_CONNECTION_ATTEMPTS: Final = 3
 ORIGIN_CONNECTION_TIMEOUT_S: Final = 10
 ORIGIN_READ_TIMEOUT_S: Final = 30
 ORIGIN_KEEPALIVE_TIMEOUT_S: Final = 5
+WEBSOCKET_IDLE_TIMEOUT_S: Final = 10 * 60
+"""Without bytes from the origin."""
 
 # --- Caching: DG cloudfront-limits, ServingCompressedFiles, Expiration, real-time-logs ------------
 CACHEABLE_MAX_BYTES: Final = 50 * 1024 * MB

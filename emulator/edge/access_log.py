@@ -7,8 +7,10 @@ from typing import Final
 
 from emulator.edge.journey import Journey
 from emulator.edge.passage import Passage
+from emulator.rules.websocket import wants_websocket
 from emulator.values.access_log import AccessRecord
 from emulator.values.headers import Headers
+from emulator.values.messages import Request
 
 AccessLog = Callable[[AccessRecord], None]
 """Where records go; it must not block."""
@@ -44,7 +46,7 @@ def access_record(
         edge_location=journey.pop,
         request_id=journey.request_id,
         method=request.method,
-        protocol="https" if request.secure else "http",
+        protocol=_protocol(request),
         http_version=request.http_version,
         uri=request.uri,
         query=request.querystring,
@@ -71,3 +73,9 @@ def access_record(
         failover_reason=journey.failover_reason,
         logs_cookies=distribution.logs_cookies,
     )
+
+
+def _protocol(request: Request) -> str:
+    """cs-protocol: http, https, ws or wss."""
+    name = "ws" if wants_websocket(request) else "http"
+    return f"{name}s" if request.secure else name

@@ -29,6 +29,7 @@ from emulator.rules.origin_change import route
 from emulator.rules.origin_request import origin_request
 from emulator.rules.s3_origin import access_denied
 from emulator.rules.viewer_response import from_origin
+from emulator.rules.websocket import wants_websocket, with_handshake
 from emulator.values.distribution import Origin
 from emulator.values.functions import EventType
 from emulator.values.headers import Headers
@@ -123,6 +124,8 @@ class Fetcher:
             return Fetched(_measured(outcome.result), 0, generated=True)
         target, path = self._target(passage, origin, outcome.origin)
         sent = replace(outcome.result, uri=path + outcome.result.uri)
+        if wants_websocket(request):
+            sent = replace(sent, headers=with_handshake(sent.headers))
         answered = await self._exchange(sent, target, origin, passage, source)
         response = from_origin(answered.response, passage.behavior, passage.world.clock.epoch_ms())
         if isinstance(response.body, OriginBody):
@@ -255,9 +258,7 @@ def _measured(response: Response) -> Response:
     return replace(response, headers=response.headers.with_added("Content-Length", str(len(body))))
 
 
-def _with_changed_timeouts(
-    target: OriginTarget, origin: Origin, passage: Passage
-) -> OriginTarget:
+def _with_changed_timeouts(target: OriginTarget, origin: Origin, passage: Passage) -> OriginTarget:
     """The target with the origin's own time-outs, where a function decided about the origin."""
     if passage.origin_change is None:
         return target

@@ -47,6 +47,7 @@ from emulator.rules.freshness import (
 )
 from emulator.rules.invalidation import InvalidationPaths
 from emulator.rules.ranges import RangeOutcome, decide_range, partial
+from emulator.rules.websocket import wants_websocket
 from emulator.stores.object_cache import ObjectCache, StoredObject
 from emulator.values.distribution import READ_METHODS
 from emulator.values.headers import Headers
@@ -145,7 +146,7 @@ class Objects:
             EdgeFunctionError: An origin function failed.
         """
         request = replace(request, uri=object_path(passage.distribution, request.uri))
-        if not uses_cache(passage.behavior, request.method):
+        if not uses_cache(passage.behavior, request.method) or wants_websocket(request):
             pop = passage.journey.place.pop.code
             fetched = await self.fetcher.fetch(request, passage, pop, _range_of(request))
             return _missed(fetched, fetched.response)

@@ -24,7 +24,8 @@ import httptools
 
 from emulator.clock import Clock
 from emulator.errors import ConfigError, OriginError, OriginFailure
-from emulator.quotas import ORIGIN_RESPONSE_HEADERS_MAX_BYTES
+from emulator.quotas import ORIGIN_RESPONSE_HEADERS_MAX_BYTES, WEBSOCKET_IDLE_TIMEOUT_S
+from emulator.rules.websocket import SWITCHING_PROTOCOLS
 from emulator.values.headers import Headers
 from emulator.values.messages import Request, Response
 
@@ -141,6 +142,7 @@ class _Connection(asyncio.Protocol):
 
     def _reset(self, method: str) -> None:
         self._method = method
+        self._asked_to_switch = False
         self._parser = httptools.HttpResponseParser(self)
         self._reason = b""
         self._lines: list[tuple[str, str]] = []
@@ -156,6 +158,8 @@ class _Connection(asyncio.Protocol):
         self._paused = False
         self._released = False
         self._sending: asyncio.Task[None] | None = None
+        # A handshake that succeeded: bytes of another protocol, in both directions until the end.
+        self._tunnel = False
 
     # --- asyncio.Protocol -------------------------------------------------------------------
 
@@ -165,6 +169,10 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         assert self._parser is not None
+        if self._tunnel:
+            self.on_body(data)
+            self._wake()
+            return
         if self._complete:
             # Bytes after a whole response belong to nobody: never let them into the next one.
             self._reusable = False
@@ -174,8 +182,11 @@ class _Connection(asyncio.Protocol):
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._fail(OriginFailure.INVALID, "the origin switched protocols unasked")
+        except httptools.HttpParserUpgrade as upgrade:
+            if not self._tunnel:
+                self._fail(OriginFailure.INVALID, "the origin switched protocols unasked")
+            elif rest := data[upgrade.args[0] :]:
+                self.on_body(rest)
         except httptools.HttpParserError as error:
             self._fail(OriginFailure.INVALID, f"not an HTTP response: {error}")
         if not self._head_complete and self._head_bytes > ORIGIN_RESPONSE_HEADERS_MAX_BYTES:
@@ -214,6 +225,9 @@ class _Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         assert self._parser is not None
         self._status = self._parser.get_status_code()
+        if self._status == SWITCHING_PROTOCOLS and self._asked_to_switch:
+            self._head_complete = self._tunnel = self._until_close = True
+            return
         if 100 <= self._status < 200:
             # An interim response; the real one follows.
             self._lines, self._reason = [], b""
@@ -236,7 +250,7 @@ class _Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def on_message_complete(self) -> None:
-        if self._head_complete:
+        if self._head_complete and not self._tunnel:
             self._complete = True
 
     # --- the exchange -----------------------------------------------------------------------
@@ -253,6 +267,7 @@ class _Connection(asyncio.Protocol):
             OriginError: READ when the origin closed first, TIMEOUT when it was silent too long.
         """
         self._reset(request.method)
+        self._asked_to_switch = "upgrade" in request.headers
         sent_ms = self._clock.now_ms()
         self._send(request)
         try:
@@ -275,7 +290,8 @@ class _Connection(asyncio.Protocol):
         if self._complete and not self._pieces:
             self.release()
             return OriginResponse(head, sent_ms, first_byte_ms, reused=False)
-        body = OriginBody(self, timeouts.read_timeout_s)
+        idle_s = WEBSOCKET_IDLE_TIMEOUT_S if self._tunnel else timeouts.read_timeout_s
+        body = OriginBody(self, idle_s)
         streamed = Response(head.status, head.reason, head.headers, body)
         return OriginResponse(streamed, sent_ms, first_byte_ms, reused=False)
 
@@ -346,7 +362,9 @@ class _Connection(asyncio.Protocol):
         if self._released:
             return
         self._released = True
-        if self._complete and self._reusable and not self._pieces and self.usable:
+        # An upload that is still under way must never run into the next request.
+        uploading = self._sending is not None and not self._sending.done()
+        if self._complete and self._reusable and not uploading and not self._pieces and self.usable:
             self._pool.keep(self)
         else:
             self._abort()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from emulator.quotas import REQUEST_HEADERS_MAX_BYTES, URL_MAX_BYTES
 from emulator.rules.error_pages import BAD_REQUEST, METHOD_NOT_ALLOWED, error_page, https_redirect
+from emulator.rules.websocket import wants_websocket
 from emulator.values.distribution import (
     READ_METHODS,
     CacheBehavior,
@@ -72,7 +73,7 @@ def behavior_refusal(
             return refused
     if request.method not in behavior.allowed_methods:
         return error_page(403, METHOD_NOT_ALLOWED, request_id)
-    if request.method == "GET" and request.body != b"":
+    if request.method == "GET" and request.body != b"" and not wants_websocket(request):
         return error_page(403, BAD_REQUEST, request_id)
     return None
 

@@ -14,6 +14,7 @@ import http
 import logging
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, Final, Protocol, cast
 
 import httptools
@@ -23,6 +24,7 @@ from emulator.errors import LocalpopError
 from emulator.quotas import REQUEST_HEADERS_MAX_BYTES, URL_MAX_BYTES
 from emulator.rules.error_pages import BAD_REQUEST, error_page
 from emulator.rules.viewer_request import size_refusal
+from emulator.rules.websocket import HANDSHAKE, SWITCHING_PROTOCOLS, wants_websocket
 from emulator.values.headers import Headers
 from emulator.values.messages import Request, close_body
 
@@ -136,6 +138,8 @@ class ViewerConnection(asyncio.Protocol):
         self._closing = False
         self._paused = False
         self._expects_continue = False
+        # A WebSocket handshake was asked for: what follows is the request's body, without an end.
+        self._tunnel = False
         self._begin()
 
     def _begin(self) -> None:
@@ -159,13 +163,18 @@ class ViewerConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        if self._tunnel:
+            self.on_body(data)
+            return
         if not self._head_complete:
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # The request itself is complete; what follows would speak another protocol.
+        except httptools.HttpParserUpgrade as upgrade:
+            # The request itself is complete; what follows speaks another protocol.
             self._closing = True
+            if self._tunnel and (rest := data[upgrade.args[0] :]):
+                self.on_body(rest)
         except httptools.HttpParserError:
             self._refuse(400)
         if not self._head_complete and self._head_bytes > 2 * REQUEST_HEADERS_MAX_BYTES:
@@ -219,24 +228,18 @@ class ViewerConnection(asyncio.Protocol):
             self._refuse(refusal)
             return
         headers = request.headers
+        if wants_websocket(request):
+            self._tunnel = True
+            self._body = RequestBody(self)
+            self._queue(replace(request, body=self._body))
+            return
         if "content-length" in headers or "transfer-encoding" in headers:
             if headers.get("content-length", "1").strip() == "0":
                 self._queue(request)
                 return
             self._body = RequestBody(self)
             self._expects_continue = headers.get("expect").lower() == "100-continue"
-            request = Request(
-                request.method,
-                request.uri,
-                request.querystring,
-                headers,
-                self._body,
-                request.client_ip,
-                request.client_port,
-                request.http_version,
-                request.has_query,
-                request.secure,
-            )
+            request = replace(request, body=self._body)
         self._queue(request)
 
     def on_body(self, piece: bytes) -> None:
@@ -247,6 +250,8 @@ class ViewerConnection(asyncio.Protocol):
             self._pause()
 
     def on_message_complete(self) -> None:
+        if self._tunnel:
+            return
         if self._body is not None:
             self._body.finish()
         self._begin()
@@ -335,7 +340,8 @@ class ViewerConnection(asyncio.Protocol):
         streamed = not isinstance(body, bytes)
         bodyless = request.method == "HEAD" or delivery.status in _BODYLESS
         chunked = False
-        if streamed and not bodyless and "content-length" not in headers:
+        switched = delivery.status == SWITCHING_PROTOCOLS
+        if streamed and not bodyless and not switched and "content-length" not in headers:
             chunked = request.http_version == "1.1"
             keep_alive = keep_alive and chunked
         head = _head(delivery, body, chunked=chunked, bodyless=bodyless, keep_alive=keep_alive)
@@ -427,7 +433,9 @@ def _head(
     """Status line and headers; framing stands where captures of CloudFront have it."""
     headers = delivery.headers
     framing = "Connection: keep-alive\r\n" if keep_alive else "Connection: close\r\n"
-    if chunked:
+    if delivery.status == SWITCHING_PROTOCOLS:
+        framing = "".join(f"{name}: {value}\r\n" for name, value in HANDSHAKE)
+    elif chunked:
         framing = "Transfer-Encoding: chunked\r\n" + framing
     elif isinstance(body, bytes) and delivery.status not in _BODYLESS:
         if "content-length" not in headers:

@@ -21,6 +21,7 @@ from emulator import quotas
 from emulator.clock import Clock
 from emulator.errors import EdgeFunctionError, FailureKind, NotEmulated
 from emulator.rules.lambda_edge_result import NOT_PARSABLE, exposed_body_limit
+from emulator.rules.websocket import wants_websocket
 from emulator.runtimes.lambda_edge import logs
 from emulator.runtimes.lambda_edge.debugging import DEBUG_PATIENCE_S, DebugSpawner
 from emulator.runtimes.lambda_edge.declarations import Runnable, prepare
@@ -284,7 +285,12 @@ class LoadedLambda:
             LambdaFunctionError: It failed, returned what CloudFront refuses, or was throttled.
         """
         body = None
-        if include_body and event.event_type.is_request:
+        if (
+            include_body
+            and event.event_type.is_request
+            # What follows a handshake has no end that one could wait for.
+            and not wants_websocket(event.request)
+        ):
             event, body = await _expose(event)
         shown = dump_event(event, body=body, origin=origin, switches=self._functions.switches)
         return await self.run_shown(event, shown)
