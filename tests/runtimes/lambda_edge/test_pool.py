@@ -157,6 +157,22 @@ def test_closing_ends_runs_that_are_under_way_and_those_that_wait(lab: Any, fork
     assert functions.occupancy.at_work == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells a process's own memory")
+def test_the_memory_of_who_starts_a_sandbox_is_not_the_functions(lab: Any) -> None:
+    """Linux counts it in a child's resource usage; a function of 128 MB would seem to be over."""
+    ballast = bytearray(b"x") * (256 * 1_048_576)
+    functions = LambdaFunctions(RealClock(), endpoint_url=None, fork=False)
+    package = lab.package("def handler(event, context): return {'status': 200, 'body': 'fine'}")
+    function = functions.load(LambdaDeclaration("f", "handler.handler", "python3.13", package))
+
+    run = lab.await_(function.run(lab.event()))
+    lab.await_(functions.close())
+
+    assert len(ballast) > 128 * 1_048_576
+    assert run.result.body == b"fine"
+    assert run.max_memory_mb < 128
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is the only way")
 def test_fresh_interpreters_do_the_same_without_a_fork_server(lab: Any) -> None:
     """The way of other platforms: answers, time-outs and exits alike."""
