@@ -87,7 +87,7 @@ def _find(settings: LocalSettings, name: str) -> LambdaFunctionDeclaration:
     if any(name in (one.name, one.logical_id) for one in declared.functions):
         raise ConfigError(
             f"{name} is a CloudFront Function; invoke runs Lambda@Edge functions.",
-            mend="Start localpop up, then: aws cloudfront test-function",
+            mend=f"Use: localpop test-function {name}",
         )
     names = [function.name for function in declared.lambdas]
     raise ConfigError(

@@ -1,4 +1,4 @@
-"""`localpop event`, `invoke` and `logs`: one edge function at a time."""
+"""`localpop event`, `invoke`, `test-function` and `logs`: one edge function at a time."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
+from emulator.app.function_trial import ask_running, run_here
 from emulator.app.invocation import Invoked, dump_result, invoke
 from emulator.app.settings import current_settings
 from emulator.cli.common import add_declared_python, add_settings, get_json, overrides_of, run_loop
 from emulator.errors import ConfigError
 from emulator.values.functions import EventType
 from emulator.values.messages import Response
+from emulator.wire.cloudfront_function_event import EventShape
 from emulator.wire.cloudfront_functions import dump_event as dump_cloudfront_function_event
 from emulator.wire.lambda_edge_event import (
     Example,
@@ -45,10 +47,22 @@ examples:
 The result goes to standard output as JSON, everything else to standard error. The exit code is 1
 when the function failed. boto3 in the handler asks the AWS endpoint of a running localpop up.
 """
+_TEST_EPILOG: Final = """\
+examples:
+  localpop event --kind cloudfront-function > event.json
+  localpop test-function redirects --event event.json
+  localpop test-function redirects --uri /old?page=2 --header 'Cookie: group=b'
+  localpop test-function redirects --trigger viewer-response --status 404
+
+Prints what `aws cloudfront test-function` returns. A running localpop is asked, through its AWS
+endpoint; without one the function runs straight from the template. As at AWS, changes of the origin
+and of read-only headers are not checked. The exit code is 1 when FunctionErrorMessage says
+something.
+"""
 
 
 def add_commands(commands: Any) -> None:
-    """The three commands."""
+    """The four commands."""
     formatter = argparse.RawDescriptionHelpFormatter
     event = commands.add_parser(
         "event",
@@ -80,6 +94,20 @@ def add_commands(commands: Any) -> None:
     add_declared_python(run)
     add_settings(run)
     run.set_defaults(act=_invoke)
+    test = commands.add_parser(
+        "test-function",
+        help="test one CloudFront Function, as aws cloudfront test-function does",
+        epilog=_TEST_EPILOG,
+        formatter_class=formatter,
+    )
+    test.add_argument("function", help="its name, or its logical id in the template")
+    test.add_argument("--event", metavar="FILE", help="the event; - reads standard input")
+    test.add_argument(
+        "--stage", choices=["DEVELOPMENT", "LIVE"], default="DEVELOPMENT", help="(DEVELOPMENT)"
+    )
+    _add_example(test)
+    add_settings(test)
+    test.set_defaults(act=_test_function)
     logs = commands.add_parser("logs", help="what edge functions of the running emulator wrote")
     logs.add_argument("function", nargs="?", default="", help="only this function's lines")
     logs.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
@@ -144,16 +172,20 @@ def _event(arguments: argparse.Namespace) -> int:
     example = _example(arguments)
     shape: Any
     if arguments.kind == "cloudfront-function":
-        if not example.event_type.is_viewer:
-            raise ConfigError(
-                "CloudFront Functions have no origin events.",
-                mend="Use --trigger viewer-request or viewer-response.",
-            )
-        shape = dump_cloudfront_function_event(example_function_event(example))
+        shape = _cloudfront_function_event(example)
     else:
         shape = example_event(example)
     print(json.dumps(shape, indent=2, ensure_ascii=False))
     return 0
+
+
+def _cloudfront_function_event(example: Example) -> EventShape:
+    if not example.event_type.is_viewer:
+        raise ConfigError(
+            "CloudFront Functions have no origin events.",
+            mend="Use --trigger viewer-request or viewer-response.",
+        )
+    return dump_cloudfront_function_event(example_function_event(example))
 
 
 def _invoke(arguments: argparse.Namespace) -> int:
@@ -185,18 +217,21 @@ def _written(arguments: argparse.Namespace) -> WrittenEvent:
     """The event of --event, else an example's."""
     if arguments.event is None:
         return read_event(example_event(_example(arguments)), where="localpop event")
-    where = "standard input" if arguments.event == "-" else arguments.event
-    try:
-        text = sys.stdin.read() if arguments.event == "-" else Path(where).read_text("utf-8")
-        raw = json.loads(text)
-    except FileNotFoundError:
-        raise ConfigError(
-            f"There is no {where}.", mend="Make one: localpop event > event.json"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"It is no JSON: {error}.", where=where) from None
+    raw, where = _read_json(arguments.event, "localpop event > event.json")
     trigger = EventType(arguments.trigger) if arguments.trigger else None
     return read_event(raw, where=where, event_type=trigger)
+
+
+def _read_json(file: str, make_one: str) -> tuple[Any, str]:
+    """What a file or standard input holds, and what to call it."""
+    where = "standard input" if file == "-" else file
+    try:
+        text = sys.stdin.read() if file == "-" else Path(where).read_text("utf-8")
+        return json.loads(text), where
+    except FileNotFoundError:
+        raise ConfigError(f"There is no {where}.", mend=f"Make one: {make_one}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"It is no JSON: {error}.", where=where) from None
 
 
 def _as_json(invoked: Invoked, written: WrittenEvent) -> dict[str, Any]:
@@ -263,6 +298,34 @@ def _say_log(lines: tuple[str, ...]) -> None:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
+
+
+# --- test-function ------------------------------------------------------------------------------
+def _test_function(arguments: argparse.Namespace) -> int:
+    shape: Any
+    if arguments.event is None:
+        shape = _cloudfront_function_event(_example(arguments))
+    else:
+        make_one = "localpop event --kind cloudfront-function > event.json"
+        shape, _ = _read_json(arguments.event, make_one)
+    event = json.dumps(shape, ensure_ascii=False).encode()
+    settings = current_settings(overrides_of(arguments))
+    results = []
+    asked = ask_running(settings, arguments.function, event, arguments.stage)
+    if asked is not None:
+        results.append(asked)
+    else:
+
+        async def once() -> int:
+            results.append(await run_here(settings, arguments.function, event, arguments.stage))
+            return 0
+
+        run_loop(once())
+    (result,) = results
+    # The AWS CLI writes dates so.
+    shown = {"TestResult": result}
+    print(json.dumps(shown, indent=4, ensure_ascii=False, default=datetime.isoformat))
+    return 1 if result["FunctionErrorMessage"] else 0
 
 
 # --- logs ---------------------------------------------------------------------------------------

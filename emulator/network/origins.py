@@ -216,6 +216,11 @@ class _Connection(asyncio.Protocol):
 
     # --- httptools --------------------------------------------------------------------------
 
+    def on_message_begin(self) -> None:
+        if self._complete:
+            # It came in one read with the whole response, and must not be taken for part of it.
+            raise ValueError("a second response to one request")
+
     def on_status(self, status: bytes) -> None:
         self._reason += status
 
@@ -234,6 +239,10 @@ class _Connection(asyncio.Protocol):
             return
         headers = Headers(self._lines)
         self._head_complete = True
+        # A head that came in one read with its body is measured here.
+        head_bytes = sum(len(name) + len(value) + 4 for name, value in self._lines)
+        if head_bytes > ORIGIN_RESPONSE_HEADERS_MAX_BYTES:
+            self._fail(OriginFailure.HEADER_TOO_BIG, "response headers over 32,768 bytes")
         framed = "content-length" in headers or "transfer-encoding" in headers
         bodyless = self._method == "HEAD" or self._status in _BODYLESS_STATUSES
         self._until_close = not framed and not bodyless
@@ -409,9 +418,12 @@ class _Pool:
         self._idle: list[_Connection] = []
         self._all: set[_Connection] = set()
         self._tls = ssl.create_default_context() if address.tls else None
+        self._keepalive_timeout_s = 0.0
+        self._sweeping: asyncio.TimerHandle | None = None
 
     def take(self, keepalive_timeout_s: float) -> _Connection | None:
         """The kept connection that was used last; those idle for too long are closed."""
+        self._keepalive_timeout_s = keepalive_timeout_s
         oldest_ms = self._clock.now_ms() - keepalive_timeout_s * 1_000
         while self._idle:
             connection = self._idle.pop()
@@ -458,6 +470,22 @@ class _Pool:
         """Keep an idle connection for the next request."""
         connection.idle_since_ms = self._clock.now_ms()
         self._idle.append(connection)
+        self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        """One timer for the whole pool: a request pays nothing for it."""
+        if self._sweeping is None:
+            loop = asyncio.get_running_loop()
+            self._sweeping = loop.call_later(self._keepalive_timeout_s + 1, self._sweep)
+
+    def _sweep(self) -> None:
+        """Close what has been idle for too long, although nobody asks any more."""
+        self._sweeping = None
+        oldest_ms = self._clock.now_ms() - self._keepalive_timeout_s * 1_000
+        for connection in [one for one in self._idle if one.idle_since_ms < oldest_ms]:
+            connection.close()
+        if self._idle:
+            self._sweep_later()
 
     def forget(self, connection: _Connection) -> None:
         """A connection is gone."""
@@ -467,6 +495,8 @@ class _Pool:
 
     def close(self) -> None:
         """Close every connection."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         for connection in tuple(self._all):
             connection.close()
 

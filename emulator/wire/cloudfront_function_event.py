@@ -208,20 +208,23 @@ def _mapping(part: str, raw: object) -> Mapping[str, Any]:
 
 
 def _dump_request(request: Request) -> RequestShape:
+    headers, cookie_lines = _seen_headers(request.headers, "cookie")
+    querystring = request.querystring
     return {
         "method": request.method,
         "uri": shown_text(request.uri),
-        "querystring": _entries(_query_parameters(request.querystring)),
-        "headers": _entries(_visible_headers(request.headers, "cookie")),
-        "cookies": _entries(_request_cookies(request.headers)),
+        "querystring": _entries(_query_parameters(querystring)) if querystring else {},
+        "headers": headers,
+        "cookies": _entries(_request_cookies(cookie_lines)) if cookie_lines else {},
     }
 
 
 def _dump_response(response: Response) -> ResponseShape:
+    headers, cookie_lines = _seen_headers(response.headers, "set-cookie")
     shape: ResponseShape = {
         "statusCode": response.status,
-        "headers": _entries(_visible_headers(response.headers, "set-cookie")),
-        "cookies": _cookie_entries(response.headers),
+        "headers": headers,
+        "cookies": _cookie_entries(cookie_lines),
     }
     if response.reason:
         shape["statusDescription"] = response.reason
@@ -231,29 +234,45 @@ def _dump_response(response: Response) -> ResponseShape:
 def _entries(pairs: Iterable[tuple[str, str]]) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     for name, value in pairs:
-        entry = entries.get(name)
-        if entry is None:
-            entries[name] = {"value": value}
-        elif "multiValue" in entry:
-            entry["multiValue"].append({"value": value})
+        if name in entries:
+            _add_value(entries[name], value)
         else:
-            entry["multiValue"] = [{"value": entry["value"]}, {"value": value}]
+            entries[name] = {"value": value}
     return entries
 
 
-def _visible_headers(headers: Headers, cookie_name: str) -> list[tuple[str, str]]:
-    return [
-        (shown, value if value.isascii() else shown_text(value))
-        for name, value in headers
-        if (shown := _shown_name(name, cookie_name))
-    ]
+def _add_value(entry: Entry, value: str) -> None:
+    if "multiValue" in entry:
+        entry["multiValue"].append({"value": value})
+    else:
+        entry["multiValue"] = [{"value": entry["value"]}, {"value": value}]
+
+
+def _seen_headers(headers: Headers, cookie_name: str) -> tuple[dict[str, Entry], list[str]]:
+    """The headers that a function sees, and the lines that it sees as cookies.
+
+    This runs for every request, so it passes over the headers once.
+    """
+    entries: dict[str, Entry] = {}
+    cookie_lines: list[str] = []
+    for name, value in headers.pairs:
+        seen = _seen_name(name)
+        if seen == cookie_name:
+            cookie_lines.append(value)
+        elif seen:
+            text = value if value.isascii() else shown_text(value)
+            if seen in entries:
+                _add_value(entries[seen], text)
+            else:
+                entries[seen] = {"value": text}
+    return entries, cookie_lines
 
 
 # The same few names come again and again; strangers' names push each other out.
 @lru_cache(_NAMES_REMEMBERED)
-def _shown_name(name: str, cookie_name: str) -> str:
+def _seen_name(name: str) -> str:
     lowered = name.lower()
-    return "" if lowered == cookie_name or is_disallowed(lowered) else lowered
+    return "" if is_disallowed(lowered) else lowered
 
 
 def _query_parameters(querystring: str) -> list[tuple[str, str]]:
@@ -262,9 +281,9 @@ def _query_parameters(querystring: str) -> list[tuple[str, str]]:
     return [(shown_text(name), shown_text(value)) for name, _, value in pieces]
 
 
-def _request_cookies(headers: Headers) -> list[tuple[str, str]]:
+def _request_cookies(lines: list[str]) -> list[tuple[str, str]]:
     cookies: list[tuple[str, str]] = []
-    for line in headers.get_all("cookie"):
+    for line in lines:
         for piece in line.split(";"):
             name, _, value = piece.strip().partition("=")
             if name:
@@ -279,9 +298,9 @@ def split_set_cookie(line: str) -> tuple[str, str, str]:
     return shown_text(name), shown_text(value), shown_text(attributes.strip())
 
 
-def _cookie_entries(headers: Headers) -> dict[str, CookieEntry]:
+def _cookie_entries(lines: list[str]) -> dict[str, CookieEntry]:
     entries: dict[str, CookieEntry] = {}
-    for line in headers.get_all("set-cookie"):
+    for line in lines:
         name, value, attributes = split_set_cookie(line)
         entry = entries.get(name)
         if entry is None:

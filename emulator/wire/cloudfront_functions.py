@@ -160,22 +160,24 @@ def _parse_generated_response(raw: dict[str, Any]) -> Response:
     # Nothing was shown, so every name is an addition. A length of the function's own would break
     # the message where it is wrong, so ours is sent; the other read-only names of viewer-request
     # (transfer-encoding, via …) would break it as well and are refused (UNVERIFIED).
-    returned = _object_of("response.headers", raw.get("headers"))
-    headers = _changed_headers(
-        "response.headers",
-        {name: entry for name, entry in returned.items() if name != "content-length"},
-        {},
-        Headers(),
-        EventType.VIEWER_REQUEST,
-        "set-cookie",
-    )
-    lines = [*headers, *_set_cookie_lines(raw.get("cookies", {}))]
-    return Response(
-        status,
-        _description(raw),
-        Headers([*lines, ("Content-Length", str(len(body)))]),
-        body,
-    )
+    lines = _added_lines("response.headers", raw.get("headers"), "set-cookie")
+    cookies = raw.get("cookies")
+    if cookies:
+        lines += _set_cookie_lines(cookies)
+    lines.append(("Content-Length", str(len(body))))
+    return Response(status, _description(raw), Headers(lines), body)
+
+
+def _added_lines(part: str, returned: object, cookie_name: str) -> list[tuple[str, str]]:
+    """The headers of a message that is all the function's own."""
+    lines: list[tuple[str, str]] = []
+    for name, entry in _object_of(part, returned).items():
+        if name == "content-length":
+            continue
+        wire_name = _written_name(part, name, EventType.VIEWER_REQUEST, cookie_name, False)
+        for value in _returned_values(part, name, entry, None):
+            lines.append((wire_name, value if value.isascii() else wire_text(value)))
+    return lines
 
 
 def _parse_changed_response(
@@ -320,12 +322,14 @@ def _returned_values(
     shown: Entry | None,
     read: Callable[[str, str, Mapping[str, Any]], str] | None = None,
 ) -> tuple[str, ...]:
-    read = read or _plain_value
     # Texts for an error are made when there is one: this runs for every header of every request.
-    item = entry if _is_object(entry) else _object_of(f"{part}[{name!r}]", entry)
+    item = entry if isinstance(entry, dict) else _object_of(f"{part}[{name!r}]", entry)
     multi = item.get("multiValue")
     if multi is None:
+        if read is None:
+            return (laws.check_value(part, name, item.get("value")),)
         return (read(part, name, item),)
+    read = read or _plain_value
     if not isinstance(multi, list):
         raise laws.invalid(
             f"{part} must have multiValue of type array",

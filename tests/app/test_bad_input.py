@@ -249,6 +249,7 @@ def test_every_option_of_the_command_teaches() -> None:
         "validate",
         "event",
         "invoke",
+        "test-function",
         "logs",
         "package",
         "trace",

@@ -760,7 +760,7 @@ def test_a_base64_body_is_decoded() -> None:
     assert parse(make_event(), returned).outcome.body == b"\x00\x01\xff"
 
 
-@pytest.mark.conformance("LAE-60")
+@pytest.mark.conformance("LAE-60", "CF-91")
 @pytest.mark.parametrize(
     ("event_type", "limit"),
     [(EventType.VIEWER_REQUEST, 40 * 1024), (EventType.ORIGIN_REQUEST, 1024 * 1024)],

@@ -29,20 +29,15 @@ from emulator.aws.cloudfront.tags import tags_of
 from emulator.errors import ApiError, EdgeFunctionError
 from emulator.project.declarations import FunctionDeclaration
 from emulator.project.identifiers import function_arn
-from emulator.runtimes.cloudfront_functions.engine import CloudFrontFunctions, Outcome
+from emulator.runtimes.cloudfront_functions.engine import CloudFrontFunctions
 from emulator.stores.key_value_stores import KeyValueStores
 from emulator.values.account import Kind, Record
 from emulator.values.key_values import KeyValueStore, StoreSnapshot, StoreStatus
-from emulator.wire.cloudfront_functions import dump_output
 
 DEVELOPMENT: Final = "DEVELOPMENT"
 LIVE: Final = "LIVE"
 _KINDS: Final = {DEVELOPMENT: Kind.FUNCTION, LIVE: Kind.LIVE_FUNCTION}
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_NOT_RUN: Final = (
-    "The CloudFront function associated with the CloudFront distribution is invalid or could not "
-    "run. Error: "
-)
 _EVENT_TYPES: Final = ("viewer-request", "viewer-response")
 
 
@@ -158,14 +153,19 @@ class Functions:
         event = _event(given["EventObject"])
         runtime = record.document["FunctionConfig"]["Runtime"]
         loaded = self._engine.load(record.id, code_of(record), runtime)
-        shape = {"FunctionSummary": self._summary(record)}
         try:
-            outcome = await loaded.run_shown(json.dumps(event), None, "{}", self._snapshot(record))
+            tested = await loaded.test(event, self._snapshot(record))
         except EdgeFunctionError as error:
-            shape |= _failed(_NOT_RUN + error.engine_message, error.logs)
-        else:
-            shape |= _tested(outcome)
-        return {"TestResult": shape}
+            raise invalid(f"The event object is not valid: {error.detail}") from None
+        return {
+            "TestResult": {
+                "FunctionSummary": self._summary(record),
+                "ComputeUtilization": str(tested.outcome.compute_utilization),
+                "FunctionExecutionLogs": list(tested.outcome.logs),
+                "FunctionErrorMessage": tested.error_message,
+                "FunctionOutput": tested.output,
+            }
+        }
 
     async def _list(self, given: Shape) -> dict[str, Any]:
         stage = given.get("Stage")
@@ -372,29 +372,3 @@ def _event(raw: bytes) -> dict[str, Any]:
         )
     assert isinstance(event, dict)
     return event
-
-
-def _tested(outcome: Outcome) -> dict[str, Any]:
-    if not isinstance(outcome.result, dict):
-        return _failed(
-            f"{_NOT_RUN}The function must return a request or a response object.",
-            outcome.logs,
-            outcome.compute_utilization,
-        )
-    return {
-        "ComputeUtilization": str(outcome.compute_utilization),
-        "FunctionExecutionLogs": list(outcome.logs),
-        "FunctionErrorMessage": "",
-        "FunctionOutput": json.dumps(
-            dump_output(outcome.result), separators=(",", ":"), ensure_ascii=False
-        ),
-    }
-
-
-def _failed(message: str, logs: tuple[str, ...], utilization: int = 0) -> dict[str, Any]:
-    return {
-        "ComputeUtilization": str(utilization),
-        "FunctionExecutionLogs": list(logs),
-        "FunctionErrorMessage": message,
-        "FunctionOutput": "",
-    }

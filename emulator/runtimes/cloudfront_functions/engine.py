@@ -185,16 +185,16 @@ class CloudFrontFunctions:
     ) -> Outcome:
         """Run one handler."""
         self._drop_freed()
-        worker = min(self._workers, key=lambda each: each.in_flight)
+        workers = self._workers
+        worker = workers[0] if len(workers) == 1 else min(workers, key=_in_flight)
         arguments = (
-            event_json,
             raw_query,
             edge_location_json,
             float(int(self._clock.epoch_ms())),
             self._random.getrandbits(31),
         )
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        call = Call(next(self._call_ids), code, arguments, snapshot, future)
+        call = Call(next(self._call_ids), code, event_json, arguments, snapshot, future)
         worker.submit(call)
         try:
             answer = await future
@@ -234,6 +234,10 @@ class LoadedFunction:
         self._engine = engine
         self._inspection = inspection
         self._code = code
+        self._code_warnings = tuple(
+            f"line {each.line}: {each.message}" for each in self.problems if each.is_warning
+        )
+        self._throttle_key = engine.throttle_key(name, code)
         self.name = name
         self.runtime = runtime
 
@@ -318,7 +322,9 @@ class LoadedFunction:
             EdgeFunctionError: The event object is not one.
         """
         event = parse_event(raw_event)
-        outcome = await self._execute(orjson.dumps(raw_event).decode(), None, "{}", snapshot)
+        # No page says what rawQueryString() gives within a test: here, what the event amounts to.
+        raw_query = event.request.querystring if event.request.has_query else None
+        outcome = await self._execute(orjson.dumps(raw_event).decode(), raw_query, "{}", snapshot)
         if outcome.error:
             # Seen on CloudFront: the sentence, "Error: ", the engine's message (facts 8.10).
             return TestResult(outcome, f"{NOT_RUN} Error: {outcome.error}", "")
@@ -341,10 +347,6 @@ class LoadedFunction:
         return await self._engine.call(
             self._code, event_json, raw_query, edge_location_json, snapshot
         )
-
-    @property
-    def _throttle_key(self) -> str:
-        return self._engine.throttle_key(self.name, self._code)
 
     def _refuse_when_throttled(self) -> None:
         if self._engine.throttle.is_closed(self._throttle_key):
@@ -376,15 +378,17 @@ class LoadedFunction:
         return change
 
     def _warnings(self, outcome: Outcome) -> tuple[str, ...]:
-        warnings = [
-            f"line {each.line}: {each.message}" for each in self.problems if each.is_warning
-        ]
-        if outcome.compute_utilization >= 100:
-            warnings.append(
-                "the call used more than CloudFront's whole time budget; CloudFront may stop or"
-                " throttle it"
-            )
-        return tuple(warnings)
+        if outcome.compute_utilization < 100:
+            return self._code_warnings
+        return (
+            *self._code_warnings,
+            "the call used more than CloudFront's whole time budget; CloudFront may stop or"
+            " throttle it",
+        )
+
+
+def _in_flight(worker: WorkerProcess) -> int:
+    return worker.in_flight
 
 
 def _loads(text: str) -> dict[str, Any]:

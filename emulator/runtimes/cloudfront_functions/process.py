@@ -1,8 +1,9 @@
 """One worker process as its parent sees it: calls in flight, their deadline, and its successor.
 
-Calls are sent as they come and answered in order, so the call in front is the one that runs. When
-it has used up its time the process is killed: that call fails, and the others are sent again to a
-new process. They had not begun, so nothing happens twice.
+Calls are sent as they come and answered in order; shared memory tells which one runs. When that one
+has used up its time the process is killed: it fails, and the others are sent again to a new
+process. Some may have run there, their answers not yet sent; a call changes nothing but its own log
+lines, so to run it again does no harm.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -20,6 +22,7 @@ from typing import Any, Final, cast
 
 from emulator.errors import LocalpopError
 from emulator.runtimes.cloudfront_functions.frames import Decoder, encode
+from emulator.runtimes.cloudfront_functions.progress import SIZE_BYTES, Progress
 from emulator.runtimes.cloudfront_functions.snapshots import SnapshotShelf
 from emulator.values.key_values import StoreSnapshot
 
@@ -66,6 +69,7 @@ class Call:
     Args:
         id: Its number; a call that is sent again keeps it.
         code: The function.
+        event_json: The event.
         arguments: What follows the function in the "run" frame, up to the store.
         snapshot: The store's version that the call sees.
         answer: Resolves when the call has ended, or fails with `CallFailed`.
@@ -74,6 +78,7 @@ class Call:
 
     id: int
     code: Code
+    event_json: str
     arguments: Sequence[Any]
     snapshot: StoreSnapshot | None
     answer: asyncio.Future[Answer]
@@ -93,12 +98,16 @@ class _Connection(asyncio.Protocol):
         self._known_codes: set[int] = set()
         self._shelf = SnapshotShelf()
         self._transport: asyncio.Transport | None = None
+        self._outbox: list[bytes] = []
         self.is_ready = False
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, tempfile.TemporaryFile() as shared:
+            shared.truncate(SIZE_BYTES)
+            self.progress = Progress(shared.fileno())
+            fds = [theirs.fileno(), shared.fileno()]
             self.process = subprocess.Popen(
-                [sys.executable, "-m", _WORKER, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-m", _WORKER, *map(str, fds)],
+                pass_fds=fds,
                 stdin=subprocess.DEVNULL,
                 # Nothing of ours is a function's business; its clock is UTC.
                 env={"TZ": "UTC", "PYTHONPATH": str(_PACKAGE_ROOT), "LC_ALL": "C.UTF-8"},
@@ -116,20 +125,18 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Messages from the worker."""
+        owner = self._owner
         for message in self._decoder.feed(data):
             match message:
-                case ["done", call_id, outcome, cpu_ms, store_reads, process_cpu_ns]:
-                    result = Answer(outcome, cpu_ms, store_reads)
-                    self._owner.on_done(self, call_id, result, process_cpu_ns)
+                case ["done", call_id, cpu_ms, store_reads, outcome]:
+                    owner.on_done(self, call_id, Answer(outcome, cpu_ms, store_reads))
                 case ["log", call_id, line]:
-                    self._owner.on_log(self, call_id, line)
-                case ["prepared", call_id, process_cpu_ns]:
-                    self._owner.on_prepared(self, call_id, process_cpu_ns)
+                    owner.on_log(self, call_id, line)
                 case ["again", call_id]:
-                    self._owner.on_again(self, call_id)
-                case ["ready", scale, process_cpu_ns]:
+                    owner.on_again(self, call_id)
+                case ["ready", scale]:
                     self.is_ready = True
-                    self._owner.on_ready(self, scale, process_cpu_ns)
+                    owner.on_ready(self, scale)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The process is gone."""
@@ -137,8 +144,10 @@ class _Connection(asyncio.Protocol):
 
     def send_call(self, call: Call) -> None:
         """Send a call, and before it whatever of its code and store the process lacks."""
-        assert self._transport is not None
-        frames: list[bytes] = []
+        frames = self._outbox
+        if not frames:
+            # What one turn of the loop sends leaves together: each write wakes the worker.
+            asyncio.get_running_loop().call_soon(self._flush)
         if call.code.id not in self._known_codes:
             self._known_codes.add(call.code.id)
             frames.append(call.code.frame)
@@ -146,14 +155,21 @@ class _Connection(asyncio.Protocol):
         if call.snapshot is not None:
             frames += self._shelf.frames_for(call.snapshot)
             store = [call.snapshot.arn, call.snapshot.version]
-        frames.append(encode(["run", call.id, call.code.id, *call.arguments, store]))
+        message = ["run", call.id, call.code.id, *call.arguments, store]
+        frames.append(encode(message, call.event_json))
+
+    def _flush(self) -> None:
+        frames, self._outbox = self._outbox, []
+        assert self._transport is not None
         self._transport.write(b"".join(frames))
 
     def drop(self, code_id: int) -> None:
         """Let the process forget a function."""
-        if code_id in self._known_codes and self._transport is not None:
+        if code_id in self._known_codes:
             self._known_codes.discard(code_id)
-            self._transport.write(encode(["drop", code_id]))
+            if not self._outbox:
+                asyncio.get_running_loop().call_soon(self._flush)
+            self._outbox.append(encode(["drop", code_id]))
 
     def cpu_ns(self) -> int | None:
         """CPU time that the process has used; None where the system does not tell."""
@@ -173,6 +189,7 @@ class _Connection(asyncio.Protocol):
             await self._opening
         assert self._transport is not None
         self._transport.abort()
+        self.progress.close()
         await asyncio.get_running_loop().run_in_executor(None, _reap, self.process)
 
 
@@ -190,8 +207,8 @@ class WorkerProcess:
         self._ready: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._ending: set[asyncio.Task[None]] = set()
-        self._head_since_s = 0.0
-        self._head_cpu_ns = 0
+        self._seen_call_id = 0
+        self._seen_since_s = 0.0
         self._closed = False
         self.utilization_scale = 1.0
 
@@ -226,8 +243,6 @@ class WorkerProcess:
         """Send a call; the first one starts the process."""
         if self._closed:
             raise LocalpopError("the CloudFront Functions engine is closed")
-        if not self._calls:
-            self._head_since_s = asyncio.get_running_loop().time()
         self._calls.append(call)
         if self._connection is None:
             self._spawn()
@@ -268,12 +283,12 @@ class WorkerProcess:
         task.add_done_callback(self._ending.discard)
         self._connection = None
 
-    def on_ready(self, connection: _Connection, scale: float, process_cpu_ns: int) -> None:
+    def on_ready(self, connection: _Connection, scale: float) -> None:
         """The process is up: send what waits for it."""
         if connection is not self._connection:
             return
         self.utilization_scale = scale
-        self._begin_head(process_cpu_ns)
+        self._seen_call_id = 0
         for call in self._calls:
             call.logs.clear()
             connection.send_call(call)
@@ -282,63 +297,57 @@ class WorkerProcess:
         self._arm()
 
     def on_lost(self, connection: _Connection) -> None:
-        """The process died by itself: the call in front goes with it."""
+        """The process died by itself: the call that ran goes with it."""
         if connection is not self._connection:
             return
+        running = self._running_call(connection)
         self._retire(kill=False)
         if not connection.is_ready:
             assert self._ready is not None
             self._ready.set_exception(LocalpopError(_NOT_STARTED))
             self._fail_all(_NOT_STARTED)
-        elif self._calls:
-            self._fail(self._calls.popleft(), "the worker process died under the call")
+        elif running is not None:
+            self._fail(running, "the worker process died under the call")
             if self._calls:
                 self._spawn()
 
     # -- Calls --
 
+    def _running_call(self, connection: _Connection) -> Call | None:
+        """The call that the process is in; before it begins one, the call in front."""
+        running_id, _ = connection.progress.read()
+        for call in self._calls:
+            if call.id == running_id:
+                return call
+        return self._calls[0] if self._calls else None
+
     def on_log(self, connection: _Connection, call_id: int, line: str) -> None:
-        """The call in front wrote a line."""
+        """A call wrote a line."""
         if connection is self._connection and self._calls[0].id == call_id:
             self._calls[0].logs.append(line)
 
-    def on_prepared(self, connection: _Connection, call_id: int, process_cpu_ns: int) -> None:
-        """The call in front begins only now: there was something to make for it."""
-        if connection is self._connection and self._calls[0].id == call_id:
-            self._begin_head(process_cpu_ns)
-
     def on_again(self, connection: _Connection, call_id: int) -> None:
-        """The call in front begins anew."""
+        """A call begins anew."""
         if connection is self._connection and self._calls[0].id == call_id:
             self._calls[0].logs.clear()
 
-    def on_done(
-        self,
-        connection: _Connection,
-        call_id: int,
-        answer: Answer,
-        process_cpu_ns: int,
-    ) -> None:
-        """The call in front has ended, and the next one begins."""
+    def on_done(self, connection: _Connection, call_id: int, answer: Answer) -> None:
+        """The call in front has ended."""
         if connection is not self._connection:
             return
         call = self._calls.popleft()
         assert call.id == call_id
-        self._begin_head(process_cpu_ns)
         if not call.answer.done():
             call.answer.set_result(answer)
 
-    def _begin_head(self, process_cpu_ns: int) -> None:
-        self._head_since_s = asyncio.get_running_loop().time()
-        self._head_cpu_ns = process_cpu_ns
-
     def _fail(self, call: Call, reason: str) -> None:
+        self._calls.remove(call)
         if not call.answer.done():
             call.answer.set_exception(CallFailed(reason))
 
     def _fail_all(self, reason: str) -> None:
         while self._calls:
-            self._fail(self._calls.popleft(), reason)
+            self._fail(self._calls[0], reason)
 
     # -- The deadline --
 
@@ -353,22 +362,36 @@ class WorkerProcess:
         connection = self._connection
         if connection is None or not connection.is_ready or not self._calls:
             return
-        waited_ms = (asyncio.get_running_loop().time() - self._head_since_s) * 1e3
-        if waited_ms >= self._limit_ms and self._is_over(connection, waited_ms):
-            reason = f"it did not end within {self._limit_ms:g} ms of CPU time"
-            self._fail(self._calls.popleft(), reason)
+        call_id, began_cpu_ns = connection.progress.read()
+        now_s = asyncio.get_running_loop().time()
+        if call_id != self._seen_call_id:
+            self._seen_call_id, self._seen_since_s = call_id, now_s
+        call = self._running_call(connection)
+        assert call is not None
+        waited_ms = (now_s - self._seen_since_s) * 1e3
+        began_ns = began_cpu_ns if call.id == call_id else None
+        if self._is_over(connection, began_ns, waited_ms):
+            self._fail(call, f"it did not end within {self._limit_ms:g} ms of CPU time")
             self._retire(kill=True)
             if self._calls:
                 self._spawn()
         else:
             self._arm()
 
-    def _is_over(self, connection: _Connection, waited_ms: float) -> bool:
+    def _is_over(self, connection: _Connection, began_cpu_ns: int | None, waited_ms: float) -> bool:
+        """Whether the call that runs has used up its time.
+
+        Args:
+            connection: Its process.
+            began_cpu_ns: The process's CPU time when it began; None for one that has not.
+            waited_ms: For how long no other call has been seen to run.
+        """
         cpu_ns = connection.cpu_ns()
         if cpu_ns is None:
             return waited_ms >= self._limit_ms * _WALL_FACTOR_ALONE
-        used_ms = (cpu_ns - self._head_cpu_ns) / 1e6
-        return used_ms >= self._limit_ms or waited_ms >= self._limit_ms * _WALL_FACTOR
+        if began_cpu_ns is not None and cpu_ns - began_cpu_ns >= self._limit_ms * 1e6:
+            return True
+        return waited_ms >= self._limit_ms * _WALL_FACTOR
 
 
 def _reap(process: subprocess.Popen[bytes]) -> None:

@@ -73,6 +73,47 @@ class Invocation:
     log_bytes_left: int = field(default=quotas.FUNCTION_LOG_MAX_BYTES)
 
 
+class _Host:
+    """What a realm may ask of the host. None of it may raise: the bridge cannot carry it.
+
+    The context holds these methods; so that a dropped realm is freed at once, they do not hold it.
+    """
+
+    def __init__(self, words: Words, head_columns: int) -> None:
+        self._words = words
+        self._head_columns = head_columns
+        self.call = Invocation(NoStore(), lambda _line: None)
+
+    def add_to(self, context: Context) -> None:
+        """Put everything on the global object, from where the frame takes it away."""
+        add = context.add_callable
+        add("$get", self._get)
+        add("$store", lambda: self.call.store.id)
+        add("$meta", lambda: self.call.store.meta_json())
+        add("$hash", _digest)
+        add("$log", self._log)
+        add("$words", self._translated)
+
+    def _get(self, key: str) -> str | None:
+        self.call.store_reads += 1
+        return self.call.store.get(key)
+
+    def _log(self, line: str) -> None:
+        call = self.call
+        if call.log_bytes_left <= 0:
+            return
+        # "Truncated at 10 KB" (cloudfront-function-restrictions), over the whole invocation.
+        data = line.encode("utf-8", "replace")
+        kept = data[: call.log_bytes_left]
+        call.log_bytes_left -= len(kept)
+        call.log(line if len(kept) == len(data) else kept.decode("utf-8", "ignore"))
+
+    def _translated(self, name: str, message: str, line: int, column: int, native: bool) -> str:
+        if line == 1:
+            column -= self._head_columns
+        return self._words.translate(message, int(line), int(column), native=native)
+
+
 @cache
 def _frame_source(runtime: str) -> str:
     parts = "\n".join(path.read_text("utf-8") for path in sorted(_PARTS.glob("*.js")))
@@ -103,10 +144,8 @@ class Realm:
     ) -> None:
         self._context = Context()
         self._context.set_max_stack_size(_STACK_BYTES)
-        self._words = Words(body, calls)
-        self._head_columns = len(factory_head(imports))
-        self._call = Invocation(NoStore(), lambda _line: None)
-        self._add_host()
+        self._host = _Host(Words(body, calls), len(factory_head(imports)))
+        self._host.add_to(self._context)
         frame = self._context.eval(_frame_source(runtime))(self._context.eval(_HOST))
         self.is_fresh = True
         self._invoke = self._context.eval("(frame) => frame.invoke")(frame)
@@ -127,7 +166,7 @@ class Realm:
 
         The outcome is `{"result": …, "effects": {…}}`, or `{"error": {…}, "effects": {…}}`.
         """
-        self._call = call
+        self._host.call = call
         self.is_fresh = False
         try:
             outcome = self._invoke(
@@ -152,36 +191,6 @@ class Realm:
     def _limit_memory(self) -> None:
         used = int(self._context.memory()["malloc_size"])
         self._context.set_memory_limit(used + quotas.FUNCTION_MEMORY_MAX_BYTES + MEMORY_SLACK_BYTES)
-
-    # -- What the realm may ask of the host. None of these may raise: the bridge cannot carry it. --
-
-    def _add_host(self) -> None:
-        add = self._context.add_callable
-        add("$get", self._get)
-        add("$store", lambda: self._call.store.id)
-        add("$meta", lambda: self._call.store.meta_json())
-        add("$hash", _digest)
-        add("$log", self._log)
-        add("$words", self._translated)
-
-    def _get(self, key: str) -> str | None:
-        self._call.store_reads += 1
-        return self._call.store.get(key)
-
-    def _log(self, line: str) -> None:
-        call = self._call
-        if call.log_bytes_left <= 0:
-            return
-        # "Truncated at 10 KB" (cloudfront-function-restrictions), over the whole invocation.
-        data = line.encode("utf-8", "replace")
-        kept = data[: call.log_bytes_left]
-        call.log_bytes_left -= len(kept)
-        call.log(line if len(kept) == len(data) else kept.decode("utf-8", "ignore"))
-
-    def _translated(self, name: str, message: str, line: int, column: int, native: bool) -> str:
-        if line == 1:
-            column -= self._head_columns
-        return self._words.translate(message, int(line), int(column), native=native)
 
 
 _HOST: Final = """(function () {

@@ -1,10 +1,10 @@
 """The worker process: runs functions one after another until its parent goes away.
 
-Started as `python -m emulator.runtimes.cloudfront_functions.worker FD`, where FD is one end of a
-socketpair. It answers calls in order and sends each answer before it begins the next call, so that
-the parent can tell which call a hanging worker hangs in. It keeps no time limit of its own:
-quickjs-ng's would exclude the callables that crypto and the store need, and does not reach every
-built-in (facts/engines.md 1); the parent kills the process instead.
+Started as `python -m emulator.runtimes.cloudfront_functions.worker FD SHARED`, where FD is one end
+of a socketpair and SHARED the memory that tells the parent which call runs. It answers calls in
+order; the answers of quick calls that came together leave together. It keeps no time limit of its
+own: quickjs-ng's would exclude the callables that crypto and the store need, and does not reach
+every built-in (facts/engines.md 1); the parent kills the process instead.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -26,6 +26,7 @@ from quickjs import Context
 
 from emulator.runtimes.cloudfront_functions.factory import Import
 from emulator.runtimes.cloudfront_functions.frames import Decoder, encode
+from emulator.runtimes.cloudfront_functions.progress import Progress
 from emulator.runtimes.cloudfront_functions.realm import (
     Invocation,
     NoStore,
@@ -39,6 +40,9 @@ _RECEIVE_BYTES: Final = 64 * 1024
 _IDLE_S: Final = 0.02
 """This long without a call, and there is time to tidy up."""
 _CALLS_BETWEEN_COLLECTIONS: Final = 500
+_QUICK_MS: Final = 0.25
+"""So much work may be done before answers leave. To wake the parent costs a tenth of a millisecond
+where cores sleep; no answer should wait much longer than that for another one."""
 _PR_SET_PDEATHSIG: Final = 1
 
 _REFERENCE_LOOP: Final = """(function () {
@@ -58,6 +62,7 @@ class _LoadedCode:
     keeps_globals: bool
     calls: tuple[MemberCall, ...]
     realm: Realm | None = None
+    is_quick: bool = False
 
     def prepare(self) -> Realm:
         if self.realm is None:
@@ -90,8 +95,11 @@ def _iso(epoch_ms: float) -> str:
 
 
 class _Worker:
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, progress: Progress) -> None:
         self._connection = connection
+        self._progress = progress
+        self._outbox: list[bytes] = []
+        self._unsent_ms = 0.0
         self._functions: dict[int, _LoadedCode] = {}
         self._stores: dict[tuple[str, int], _StoreVersion] = {}
         self._calls_since_collection = 0
@@ -99,7 +107,7 @@ class _Worker:
 
     def serve(self) -> None:
         """Answer until the other end is closed."""
-        self._send(["ready", _REFERENCE_LOOP_MS / _measure_ms(), time.process_time_ns()])
+        self._send(["ready", _REFERENCE_LOOP_MS / _measure_ms()])
         handlers: dict[str, Callable[..., None]] = {
             "load": self._load,
             "drop": self._drop,
@@ -107,10 +115,6 @@ class _Worker:
             "forget": self._forget_store,
             "run": self._run,
         }
-        for message in self._messages():
-            handlers[message[0]](*message[1:])
-
-    def _messages(self) -> Iterator[list[Any]]:
         decoder = Decoder()
         while True:
             if self._has_chores() and not select.select([self._connection], [], [], _IDLE_S)[0]:
@@ -118,10 +122,19 @@ class _Worker:
             data = self._connection.recv(_RECEIVE_BYTES)
             if not data:
                 return
-            yield from decoder.feed(data)
+            for message in decoder.feed(data):
+                handlers[message[0]](*message[1:])
+            self._flush()
 
     def _send(self, message: list[Any]) -> None:
-        self._connection.sendall(encode(message))
+        self._outbox.append(encode(message))
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._outbox:
+            self._connection.sendall(b"".join(self._outbox))
+            self._outbox.clear()
+            self._unsent_ms = 0.0
 
     # -- What the parent says --
 
@@ -164,39 +177,44 @@ class _Worker:
         self,
         call: int,
         function: int,
-        event: str,
         raw_query: str | None,
         edge_location: str,
         now_ms: float,
         seed: int,
         store: list[Any] | None,
+        event: str,
     ) -> None:
         code = self._functions[function]
+        if not code.is_quick:
+            self._flush()
         view = self._stores[store[0], store[1]] if store is not None else NoStore()
         invocation = Invocation(view, lambda line: self._send(["log", call, line]))
         if code.realm is None:
-            code.prepare()
             # Making a realm takes longer than most calls; it is not the call's own time.
-            self._send(["prepared", call, time.process_time_ns()])
+            self._progress.begin(call, time.process_time_ns())
         realm = code.prepare()
         was_fresh = realm.is_fresh
-        began_ns = time.thread_time_ns()
+        began_ns = time.process_time_ns()
+        self._progress.begin(call, began_ns)
         outcome = realm.run(invocation, event, raw_query, edge_location, now_ms, seed)
         if ran_out_of_memory(outcome):
             code.realm = None
             if not was_fresh:
                 # It may have been full of what earlier calls left: only a fresh realm tells.
                 self._send(["again", call])
-                self._run(call, function, event, raw_query, edge_location, now_ms, seed, store)
+                self._run(call, function, raw_query, edge_location, now_ms, seed, store, event)
                 return
-        cpu_ms = (time.thread_time_ns() - began_ns) / 1e6
+        cpu_ms = (time.process_time_ns() - began_ns) / 1e6
         if code.keeps_globals:
             # What it left in shared objects must not reach the next call; a new realm is made when
             # there is time.
             code.realm = None
             self._has_stale_realms = True
-        reads = invocation.store_reads
-        self._send(["done", call, outcome, cpu_ms, reads, time.process_time_ns()])
+        self._outbox.append(encode(["done", call, cpu_ms, invocation.store_reads], outcome))
+        self._unsent_ms += cpu_ms
+        code.is_quick = cpu_ms < _QUICK_MS and code.realm is not None
+        if self._unsent_ms >= _QUICK_MS:
+            self._flush()
         self._calls_since_collection += 1
 
     # -- Chores --
@@ -241,14 +259,14 @@ def _die_with_parent() -> None:
 
 
 def main() -> None:
-    """Serve on the socket whose number is the first argument."""
+    """Serve on the socket whose number is the first argument; the second is the memory's."""
     _die_with_parent()
     _leave_no_core()
     # The terminal sends Ctrl-C to every process; the parent closes the socket when it ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         try:
-            _Worker(connection).serve()
+            _Worker(connection, Progress(int(sys.argv[2]))).serve()
         except (BrokenPipeError, ConnectionResetError):
             return
 

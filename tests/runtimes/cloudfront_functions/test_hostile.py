@@ -163,6 +163,41 @@ async def test_a_storm_of_hostile_calls(strict_engine: CloudFrontFunctions) -> N
     assert failed == [n % 4 == 0 for n in range(20)]
 
 
+SOMETIMES = """
+function handler(event) {
+    if (event.request.uri === '/loop') for (;;) {}
+    if (event.request.uri === '/say') console.log('said once');
+    return {statusCode: 200, body: event.request.uri};
+}
+"""
+
+
+@pytest.mark.parametrize("position", [0, 3, 19])
+async def test_a_quick_function_that_hangs_once_fails_that_call_only(
+    strict_engine: CloudFrontFunctions, position: int
+) -> None:
+    """Answers of quick calls leave together: the ones before the hanging call are not lost.
+
+    Those behind it are answered by the next process, and nobody's log lines are there twice.
+    """
+    loaded = strict_engine.load("sometimes", SOMETIMES, RUNTIME_2)
+    for _ in range(3):
+        await loaded.run(event_for(Request("GET", "/warm")), None)
+    paths = ["/say"] * 20
+    paths[position] = "/loop"
+    outcomes = await asyncio.gather(
+        *(loaded.run(event_for(Request("GET", path)), None) for path in paths),
+        return_exceptions=True,
+    )
+
+    failed = [number for number, one in enumerate(outcomes) if isinstance(one, Exception)]
+    assert failed == [position]
+    assert "did not end within" in str(getattr(outcomes[position], "engine_message", ""))
+    assert {
+        getattr(one, "logs", ()) for number, one in enumerate(outcomes) if number != position
+    } == {("said once",)}
+
+
 async def test_garbage_of_earlier_calls_does_not_count(strict_engine: CloudFrontFunctions) -> None:
     """Each call may use the whole memory, whatever the one before it left."""
     code = """

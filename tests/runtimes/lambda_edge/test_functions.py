@@ -216,7 +216,7 @@ def test_origin_and_response_events_reach_the_handler(lab: Any) -> None:
     assert [result.body for result in results] == [b"kept", b"kept"]
 
 
-@pytest.mark.conformance("LAE-64", "LAE-66")
+@pytest.mark.conformance("LAE-64", "LAE-66", "CF-92")
 def test_include_body_shows_the_beginning_of_a_streamed_body_and_sends_it_whole(lab: Any) -> None:
     """The function sees 40 KB; the origin gets every piece."""
     pieces = [b"a" * 30_000, b"b" * 30_000, b"c" * 30_000]
