@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -15,7 +16,7 @@ _FLUSH_EVERY_MS = 500.0
 
 
 class AccessLogFile:
-    """Appends to a file; lines wait in memory for up to half a second, so no request does.
+    """Appends to a file; records wait in memory for up to half a second, so no request does.
 
     Args:
         path: The file; its folder must be there.
@@ -28,20 +29,33 @@ class AccessLogFile:
         self._file: TextIO = path.open("a", encoding="utf-8")
         if is_new:
             self._file.write(STANDARD_HEADER)
+        self._records: list[AccessRecord] = []
+        self._writing: asyncio.Task[None] | None = None
         self._flushing = asyncio.create_task(self._flush())
 
     def write(self, record: AccessRecord) -> None:
         """Append one record."""
-        self._file.write(standard_line(record))
+        self._records.append(record)
 
     async def _flush(self) -> None:
         while True:
             await self._clock.sleep_ms(_FLUSH_EVERY_MS)
-            self._file.flush()
+            if self._records:
+                records, self._records = self._records, []
+                self._writing = asyncio.create_task(asyncio.to_thread(self._append, records))
+                # A thread cannot be cancelled: `close` waits for it.
+                await asyncio.shield(self._writing)
+
+    def _append(self, records: Sequence[AccessRecord]) -> None:
+        self._file.writelines(map(standard_line, records))
+        self._file.flush()
 
     async def close(self) -> None:
         """Write what is left."""
         self._flushing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._flushing
+        if self._writing is not None:
+            await self._writing
+        self._append(self._records)
         self._file.close()
