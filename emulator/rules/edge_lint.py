@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from emulator.rules.custom_errors import MATCHABLE_STATUSES
+from emulator.rules.custom_headers import is_refused_custom_header
 from emulator.rules.failover import FAILOVER_STATUSES
 from emulator.values.distribution import (
     ALL_METHODS,
@@ -46,36 +47,6 @@ _LAMBDA_FUNCTIONS_MAX: Final = 100
 _PATH_PATTERN: Final = re.compile(r"[A-Za-z0-9_\-.*$/~\"'@:+&?]+")
 _METHOD_SETS: Final = (READ_METHODS, READ_METHODS | {"OPTIONS"}, ALL_METHODS)
 _CACHED_SETS: Final = (READ_METHODS, READ_METHODS | {"OPTIONS"})
-
-# DG add-origin-custom-headers.
-_CUSTOM_HEADERS_REFUSED: Final = frozenset(
-    {
-        "cache-control",
-        "connection",
-        "content-length",
-        "cookie",
-        "host",
-        "if-match",
-        "if-modified-since",
-        "if-none-match",
-        "if-range",
-        "if-unmodified-since",
-        "max-forwards",
-        "pragma",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "range",
-        "request-range",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "via",
-        "x-real-ip",
-    }
-)
-_CUSTOM_HEADER_PREFIXES_REFUSED: Final = ("x-amz-", "x-edge-")
 
 # DG origin-shield.
 _SHIELD_REGIONS: Final = (
@@ -435,8 +406,7 @@ def _custom_headers(origin: Origin, where: str) -> Iterator[Finding]:
             place,
         )
     for name, value in headers:
-        lower = name.lower()
-        if lower in _CUSTOM_HEADERS_REFUSED or lower.startswith(_CUSTOM_HEADER_PREFIXES_REFUSED):
+        if is_refused_custom_header(name):
             yield error(
                 f"CloudFront does not take {name} as an origin custom header.",
                 place,

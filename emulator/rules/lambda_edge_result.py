@@ -21,6 +21,7 @@ from typing import Final, NoReturn
 
 from emulator import quotas
 from emulator.errors import EdgeFunctionError, FailureKind
+from emulator.rules.custom_headers import is_refused_custom_header
 from emulator.rules.header_permissions import is_disallowed, read_only_headers
 from emulator.values.functions import EventType, FunctionKind
 from emulator.values.headers import Headers
@@ -55,37 +56,6 @@ _DNS_NAME: Final = re.compile(
     r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?"
     r"(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?"
 )
-
-CUSTOM_HEADERS_REFUSED: Final = frozenset(
-    {
-        "cache-control",
-        "connection",
-        "content-length",
-        "cookie",
-        "host",
-        "if-match",
-        "if-modified-since",
-        "if-none-match",
-        "if-range",
-        "if-unmodified-since",
-        "max-forwards",
-        "pragma",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "range",
-        "request-range",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "via",
-        "x-real-ip",
-    }
-)
-"""Origin custom headers that CloudFront refuses (DG-cust)."""
-
-CUSTOM_HEADERS_REFUSED_PREFIXES: Final = ("x-amz-", "x-edge-")
 
 SSL_PROTOCOLS: Final = ("TLSv1.2", "TLSv1.1", "TLSv1", "SSLv3")
 AUTH_METHODS: Final = ("origin-access-identity", "none")
@@ -387,11 +357,7 @@ def check_auth_method(origin: LambdaS3Origin) -> None:
 def check_origin_custom_headers(custom: Headers, request_headers: Headers) -> None:
     """No disallowed name, none of DG-cust's list, none that the request has already (DG-event)."""
     for name, _ in custom:
-        lowered = name.lower()
-        refused = lowered in CUSTOM_HEADERS_REFUSED or lowered.startswith(
-            CUSTOM_HEADERS_REFUSED_PREFIXES
-        )
-        if refused or is_disallowed(lowered):
+        if is_refused_custom_header(name) or is_disallowed(name.lower()):
             refuse(
                 "Lambda function result failed validation, the function tried to add blacklisted "
                 f"header, headerName : {name} (in origin.customHeaders).",
