@@ -21,6 +21,7 @@ from emulator.aws.bedrock_runtime import BedrockRuntime
 from emulator.aws.call import ApiCall, Service, call_from
 from emulator.aws.cloudfront.api import CloudFrontApi
 from emulator.aws.cloudfront.control_plane import ControlPlane, nothing_changed
+from emulator.aws.cloudfront.tags import Tags
 from emulator.aws.controls import CONTROLS_PATH, LocalControls
 from emulator.aws.dispatch import (
     BEDROCK_RUNTIME,
@@ -159,7 +160,12 @@ def _control_services(
     def in_use(arn: str) -> bool:
         return store_in_use(arn) or cloudfront.functions.store_in_use(arn)
 
-    store_api = KeyValueStoreControlApi(stores, in_use=in_use, fetch_object=fetch_object)
+    store_api = KeyValueStoreControlApi(
+        stores,
+        in_use=in_use,
+        fetch_object=fetch_object,
+        keep_tags=Tags(control.plane).replace,
+    )
     cloudfront = CloudFrontApi(
         control.plane, store_api, stores, control.functions, lambda_api.configuration
     )

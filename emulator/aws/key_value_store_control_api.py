@@ -25,6 +25,8 @@ FetchObject = Callable[[str, str], Awaitable[bytes]]
 """Reads an S3 object, given bucket and key. Raises ApiError when it cannot be read."""
 StoreInUse = Callable[[str], bool]
 """Whether a function is associated with the store of this ARN."""
+KeepTags = Callable[[str, Mapping[str, str]], Awaitable[None]]
+"""Keeps the tags of an ARN in place of those it had; none when it is gone."""
 
 _COLLECTION: Final = "/2020-05-31/key-value-store"
 _S3_OBJECT = re.compile(r"arn:aws:s3:::([^/]+)/(.+)")
@@ -49,6 +51,7 @@ class KeyValueStoreControlApi:
         stores: The stores to manage.
         in_use: Asked before a store is deleted.
         fetch_object: Where imports come from.
+        keep_tags: Where tags go; without it they are refused.
     """
 
     def __init__(
@@ -57,8 +60,10 @@ class KeyValueStoreControlApi:
         *,
         in_use: StoreInUse = lambda arn: False,
         fetch_object: FetchObject = no_s3,
+        keep_tags: KeepTags | None = None,
     ) -> None:
         self._stores, self._in_use, self._fetch_object = stores, in_use, fetch_object
+        self._keep_tags = keep_tags
         self._of_one: Mapping[str, Callable[[ApiCall, str], Awaitable[ASGIApp]]] = {
             "GET": self._describe,
             "PUT": self._update,
@@ -88,6 +93,8 @@ class KeyValueStoreControlApi:
 
     async def _create(self, call: ApiCall) -> ASGIApp:
         wanted = wire.parse_create(await _body(call))
+        if wanted.tags and self._keep_tags is None:
+            raise NotEmulated("Tags of a key value store")
         name = rules.require_store_name(wanted.name)
         comment = rules.require_comment(wanted.comment)
         items = {} if wanted.source_arn is None else await self._import(wanted.source_arn)
@@ -97,6 +104,8 @@ class KeyValueStoreControlApi:
             items=items,
             provisioning_ms=self._stores.rules.provisioning_ms,
         )
+        if wanted.tags and self._keep_tags is not None:
+            await self._keep_tags(store.arn, wanted.tags)
         location = f"https://cloudfront.amazonaws.com{_COLLECTION}/{name}"
         return self._answer(store, status=201, headers={"Location": location})
 
@@ -134,7 +143,10 @@ class KeyValueStoreControlApi:
         )
 
     async def _delete(self, call: ApiCall, name: str) -> ASGIApp:
+        arn = self._named(name).arn
         await self._stores.delete(name, if_match=call.headers.get("if-match"), in_use=self._in_use)
+        if self._keep_tags is not None:
+            await self._keep_tags(arn, {})
         return Answer(204, b"", content_type="text/xml")
 
     def _named(self, name: str) -> KeyValueStore:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -81,8 +81,10 @@ class NewStore:
         name: The store's name.
         comment: Its comment; may be empty.
         source_arn: The ARN of the S3 object to import; None to begin empty.
+        tags: Its tags; may be empty.
     """
 
     name: str
     comment: str = ""
     source_arn: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)

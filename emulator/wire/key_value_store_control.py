@@ -12,7 +12,6 @@ from xml.etree import ElementTree
 
 import orjson
 
-from emulator.errors import NotEmulated
 from emulator.rules.key_value_store_control import invalid_argument
 from emulator.values.key_values import KeyValueStore, NewStore, StoreStatus
 from emulator.wire.xml import CLOUDFRONT_NAMESPACE, XmlShape, dump_xml, parse_xml
@@ -23,16 +22,14 @@ def parse_create(body: bytes) -> NewStore:
 
     Raises:
         ApiError: 400 MalformedInput or InvalidArgument.
-        NotEmulated: It has tags.
     """
     root = parse_xml(body, "CreateKeyValueStoreRequest")
-    if root.find("Tags") is not None:
-        raise NotEmulated("Tags of a key value store")
     source = root.find("ImportSource")
     return NewStore(
         name=_required(root, "Name"),
         comment=root.findtext("Comment") or "",
         source_arn=None if source is None else _source_arn(source),
+        tags={_required(tag, "Key"): tag.findtext("Value") or "" for tag in root.iter("Tag")},
     )
 
 

@@ -287,6 +287,24 @@ def test_the_store_can_be_taken_down(served: Localpop) -> None:
     assert again["Status"] == "READY"
 
 
+def test_a_stores_tags_end_with_it(served: Localpop) -> None:
+    """Given at creation, listed, changed; a new store of the same name has none."""
+    with clients(served, "cloudfront") as (cloudfront,):
+        tags = {"Items": [{"Key": "team", "Value": "edge"}]}
+        made = cloudfront.create_key_value_store(Name="tagged", Tags=tags)
+        arn = made["KeyValueStore"]["ARN"]
+        first = cloudfront.list_tags_for_resource(Resource=arn)["Tags"]["Items"]
+        cloudfront.tag_resource(Resource=arn, Tags={"Items": [{"Key": "stage", "Value": "x"}]})
+        second = cloudfront.list_tags_for_resource(Resource=arn)["Tags"]["Items"]
+        cloudfront.delete_key_value_store(Name="tagged", IfMatch=made["ETag"])
+        cloudfront.create_key_value_store(Name="tagged")
+        third = cloudfront.list_tags_for_resource(Resource=arn)["Tags"].get("Items", [])
+
+    assert first == tags["Items"]
+    assert second == [*first, {"Key": "stage", "Value": "x"}]
+    assert third == []
+
+
 def test_unsigned_calls_can_be_refused_and_all_can_be_forgotten(tmp_path: Path) -> None:
     """`--require-auth on` wants a signature of any kind; `localpop reset` is the command for it."""
     with (

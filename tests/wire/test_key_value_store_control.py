@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emulator.errors import ApiError, NotEmulated
+from emulator.errors import ApiError
 from emulator.values.key_values import KeyValueStore, NewStore, StoreSnapshot, StoreStatus
 from emulator.wire.key_value_store_control import (
     dump_store,
@@ -58,12 +58,15 @@ def test_what_create_cannot_be(inner: bytes) -> None:
     assert refusal.value.code == "InvalidArgument"
 
 
-def test_tags_are_refused_aloud() -> None:
-    """They would be lost otherwise."""
-    with pytest.raises(NotEmulated, match="Tags"):
-        parse_create(
-            b"<CreateKeyValueStoreRequest><Name>n</Name><Tags/></CreateKeyValueStoreRequest>"
-        )
+def test_tags_are_read() -> None:
+    """A key may stand without a value."""
+    items = b"<Tag><Key>a</Key><Value>1</Value></Tag><Tag><Key>b</Key></Tag>"
+    made = parse_create(
+        b"<CreateKeyValueStoreRequest><Name>n</Name><Tags><Items>%s</Items></Tags>"
+        b"</CreateKeyValueStoreRequest>" % items
+    )
+
+    assert made.tags == {"a": "1", "b": ""}
 
 
 def test_update_needs_a_comment() -> None:

@@ -45,6 +45,15 @@ class Tags:
             kept = {key: value for key, value in record.document.items() if key not in fewer}
             await self._account.save(self._account.changed(record, {**kept, **more}))
 
+    async def replace(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Keep these tags and no others; none when what they belong to is gone."""
+        async with self._account.exclusive():
+            if not tags:
+                await self._account.save(deletes=[(Kind.TAGS, arn)])
+                return
+            record = self._find(arn) or self._account.new(Kind.TAGS, arn, {})
+            await self._account.save(self._account.changed(record, dict(tags)))
+
     def _find(self, arn: str) -> Record | None:
         if not arn.startswith("arn:aws:cloudfront::"):
             raise ApiError(404, "NoSuchResource", f"The resource {arn!r} does not exist.")
