@@ -255,7 +255,7 @@ def test_an_import_fills_the_store_or_makes_none(store_file: Path) -> None:
 
 
 def test_what_is_missing_says_so(endpoint: Endpoint, cloudfront: Any, name: str) -> None:
-    """Alone, without S3 and the account, an import is NotEmulated; so are tags, and CloudFront's other operations."""
+    """Alone, without S3 and an account: imports, tags, and CloudFront's other operations."""
     tags = {"Items": [{"Key": "k", "Value": "v"}]}
 
     assert _code(lambda: _import(endpoint, name)) == ("NotEmulated", 501)
