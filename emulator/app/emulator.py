@@ -23,6 +23,7 @@ from emulator.app.watch import watch
 from emulator.aws.app import CloudFrontControl, create_app
 from emulator.aws.bedrock_runtime import BedrockRuntime
 from emulator.aws.cloudfront.control_plane import ControlPlane
+from emulator.aws.in_process import InProcess
 from emulator.aws.other_services import OtherServices
 from emulator.clock.real import RealClock
 from emulator.dashboard.app import create_dashboard
@@ -380,7 +381,9 @@ async def running(
             stores,
             bedrock,
             clock,
-            control=CloudFrontControl(plane, functions, lambdas, packages, others, reset),
+            control=CloudFrontControl(
+                plane, functions, lambdas, packages, others, reset, InProcess(others)
+            ),
             distance_ms=latency.kvs_api_distance_ms,
             plan=plan,
             require_auth=settings.require_auth,

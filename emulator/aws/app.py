@@ -11,7 +11,7 @@ import logging
 import random
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -35,6 +35,7 @@ from emulator.aws.dispatch import (
     split_region,
 )
 from emulator.aws.guard import require_local
+from emulator.aws.in_process import InProcess
 from emulator.aws.key_value_store_api import KeyValueStoreApi
 from emulator.aws.key_value_store_control_api import (
     FetchObject,
@@ -76,6 +77,7 @@ class CloudFrontControl:
         packages: Where Lambda's zips are kept.
         others: Every service that localpop does not emulate itself.
         reset: Makes everything as it was at the first start, for `localpop reset`.
+        in_process: Where the services call each other; they are added to it.
     """
 
     plane: ControlPlane
@@ -84,6 +86,7 @@ class CloudFrontControl:
     packages: LambdaPackages
     others: OtherServices
     reset: Callable[[], Awaitable[None]] = nothing_changed
+    in_process: InProcess = field(default_factory=InProcess)
 
 
 def create_app(
@@ -169,6 +172,7 @@ def _control_services(
     cloudfront = CloudFrontApi(
         control.plane, store_api, stores, control.functions, lambda_api.configuration
     )
+    control.in_process.add("lambda", lambda_api.call)
     return {CLOUDFRONT: cloudfront, "lambda": lambda_api}
 
 

@@ -314,7 +314,35 @@ class LambdaApi:
         await self._plane.deploy_changed()
         return {}
 
+    async def call(self, operation: str, given: Shape) -> dict[str, Any]:
+        """Do an operation without HTTP (`in_process`).
+
+        Raises:
+            ApiError: Any of Lambda's errors.
+            NotEmulated: An operation that is not there.
+        """
+        if operation == "Invoke":
+            return await self._invoked(given)
+        known = self._operations.get(operation)
+        if known is None:
+            raise NotEmulated(f"The AWS operation lambda:{operation}")
+        return await known({**given, "_host": "127.0.0.1"})
+
     async def _invoke(self, given: Shape) -> ASGIApp:
+        output = await self._invoked(given)
+        headers = {
+            name: output[member]
+            for name, member in (
+                ("X-Amz-Executed-Version", "ExecutedVersion"),
+                ("X-Amz-Function-Error", "FunctionError"),
+                ("X-Amz-Log-Result", "LogResult"),
+            )
+            if member in output
+        }
+        return Answer(output["StatusCode"], output["Payload"], headers=headers)
+
+    async def _invoked(self, given: Shape) -> dict[str, Any]:
+        """Invoke's output; `Payload` is bytes."""
         record = self._named(given)
         kind = given.get("InvocationType") or "RequestResponse"
         payload = given.get("Payload") or b"{}"
@@ -326,22 +354,22 @@ class LambdaApi:
                 "InvalidRequestContentException",
                 f"Could not parse request body into json: {error}",
             ) from None
-        version = {"X-Amz-Executed-Version": record.document["Version"]}
         if kind == "DryRun":
-            return Answer(204, b"")
+            return {"StatusCode": 204, "Payload": b""}
+        output: dict[str, Any] = {"ExecutedVersion": record.document["Version"]}
         loaded = self._loaded(record)
         if kind == "Event":
             # The caller does not wait; the task is kept so that it is not collected half-way.
             self._plane.background(loaded.invoke(event))
-            return Answer(202, b"", headers=version)
+            return {**output, "StatusCode": 202, "Payload": b""}
         run = await loaded.invoke(event)
-        headers = dict(version)
+        output |= {"StatusCode": 200, "Payload": run.payload}
         if run.failed:
-            headers["X-Amz-Function-Error"] = "Unhandled"
+            output["FunctionError"] = "Unhandled"
         if given.get("LogType") == "Tail":
             tail = "\n".join(run.logs).encode()[-4 * quotas.KB :]
-            headers["X-Amz-Log-Result"] = base64.b64encode(tail).decode()
-        return Answer(200, run.payload, headers=headers)
+            output["LogResult"] = base64.b64encode(tail).decode()
+        return output
 
     async def _add_permission(self, given: Shape) -> dict[str, Any]:
         async with self._account.exclusive():

@@ -15,13 +15,13 @@ import logging
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeAlias
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import orjson
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.aws.call import ApiCall
 from emulator.errors import ApiError, NotEmulated
@@ -34,6 +34,8 @@ ACCOUNT_ID: Final = "123456789012"
 # Long polls, and tasks that call back into the endpoint: a lock would stop everybody else.
 _UNLOCKED: Final = frozenset({"sqs", "states"})
 _BODY_MAX_BYTES: Final = 256 * MB
+# Where botocore's name of a service is not its signing name.
+_CLIENT_NAMES: Final = {"states": "stepfunctions"}
 # Ours is sent instead; the others are the server's to say.
 _DROPPED_HEADERS: Final = frozenset({"x-amzn-requestid", "connection", "transfer-encoding"})
 
@@ -51,6 +53,8 @@ class OtherServices:
         self._endpoint_url = endpoint_url
         self._wsgi: Wsgi | None = None
         self._loading = threading.Lock()
+        self._making = threading.Lock()
+        self._clients: dict[str, Any] = {}
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         # Apart, so that long polls never keep a quick call waiting.
         self._quick = ThreadPoolExecutor(8, thread_name_prefix="moto")
@@ -83,6 +87,22 @@ class OtherServices:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(pool, self._run, service, environ)
 
+    async def call(self, service: str, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Do an operation without HTTP, through botocore's own reading and writing.
+
+        Args:
+            service: Its signing name.
+            operation: Such as `PutItem`.
+            params: Its input, as boto3 takes it.
+
+        Raises:
+            ApiError: The service refuses.
+            NotEmulated: There is no such service or operation.
+        """
+        pool = self._slow if service in _UNLOCKED else self._quick
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(pool, self._called, service, operation, dict(params))
+
     async def fetch_object(self, bucket: str, key: str) -> bytes:
         """An S3 object's bytes.
 
@@ -112,7 +132,7 @@ class OtherServices:
 
     # --- in a thread --------------------------------------------------------------------------
 
-    def _run(self, service: str, environ: Environ) -> ASGIApp:
+    def _run(self, service: str, environ: Environ) -> WsgiAnswer:
         lock = contextlib.nullcontext() if service in _UNLOCKED else self._locks[service]
         wsgi = self._loaded()
         try:
@@ -129,6 +149,59 @@ class OtherServices:
             raise ApiError(
                 500, "InternalFailure", f"moto failed on {service}; localpop's log has the reason"
             ) from error
+
+    def _called(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        from botocore import xform_name
+        from botocore.exceptions import ClientError, ParamValidationError
+
+        client = self._client(service)
+        method = getattr(client, xform_name(operation), None)
+        if method is None:
+            raise NotEmulated(f"The AWS operation {service}:{operation}")
+        try:
+            output: dict[str, Any] = method(**params)
+        except ClientError as error:
+            said = error.response.get("Error", {})
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+            raise ApiError(
+                int(status), str(said.get("Code", "")), str(said.get("Message", ""))
+            ) from None
+        except ParamValidationError as error:
+            raise ApiError(400, "ValidationException", str(error)) from None
+        output.pop("ResponseMetadata", None)
+        return output
+
+    def _client(self, service: str) -> Any:
+        """A client whose requests never leave this process."""
+        with self._making:
+            client = self._clients.get(service)
+            if client is None:
+                from botocore.awsrequest import AWSResponse
+                from botocore.config import Config
+                from botocore.exceptions import UnknownServiceError
+                from botocore.session import get_session
+
+                def answer(request: Any, **_: Any) -> Any:
+                    answered = self._run(service, _environ_of(request))
+                    headers = dict(answered.headers)
+                    return AWSResponse(request.url, answered.status, headers, _Raw(answered.body))
+
+                try:
+                    client = get_session().create_client(
+                        _CLIENT_NAMES.get(service, service),
+                        region_name="us-east-1",
+                        endpoint_url=f"https://{service}.us-east-1.amazonaws.com",
+                        aws_access_key_id="local",
+                        aws_secret_access_key="local",
+                        config=Config(
+                            retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}
+                        ),
+                    )
+                except UnknownServiceError as error:
+                    raise NotEmulated(f"The AWS service {service}") from error
+                client.meta.events.register("before-send.*", answer)
+                self._clients[service] = client
+            return client
 
     def _loaded(self) -> Wsgi:
         with self._loading:
@@ -166,10 +239,10 @@ class WsgiAnswer:
         body: The whole body.
     """
 
-    __slots__ = ("_body", "_headers", "status")
+    __slots__ = ("_headers", "body", "headers", "status")
 
     def __init__(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-        self.status, self._body = status, body
+        self.status, self.headers, self.body = status, headers, body
         self._headers = [
             (name.encode("latin-1"), value.encode("latin-1", "replace"))
             for name, value in headers
@@ -179,7 +252,14 @@ class WsgiAnswer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
         await send({"type": "http.response.start", "status": self.status, "headers": self._headers})
-        await send({"type": "http.response.body", "body": self._body})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+class _Raw(io.BytesIO):
+    """A body as botocore reads it from urllib3."""
+
+    def stream(self, **_: Any) -> Iterable[bytes]:
+        yield self.read()
 
 
 def _load(endpoint_url: str) -> Wsgi:
@@ -249,6 +329,33 @@ def _environ(call: ApiCall, body: bytes) -> Environ:
     environ["CONTENT_LENGTH"] = str(len(body))
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     return environ
+
+
+def _environ_of(request: Any) -> Environ:
+    """The WSGI environment of a request that botocore has prepared."""
+    parts = urlsplit(request.url)
+    headers = {
+        str(name): value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        for name, value in request.headers.items()
+    }
+    headers.setdefault("host", parts.netloc)
+    body = request.body or b""
+    if hasattr(body, "read"):
+        body = body.read()
+    if isinstance(body, str):
+        body = body.encode()
+    scope: Scope = {
+        "headers": [
+            (name.encode("latin-1"), text.encode("latin-1")) for name, text in headers.items()
+        ]
+    }
+    call = ApiCall(request.method, parts.path or "/", parts.query, {}, scope, _no_more)
+    return _environ(call, bytes(body))
+
+
+async def _no_more() -> Message:
+    """The body has been read."""
+    return {"type": "http.request", "body": b"", "more_body": False}
 
 
 def _collect(wsgi: Wsgi, environ: Environ) -> WsgiAnswer:

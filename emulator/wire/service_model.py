@@ -71,6 +71,7 @@ class ServiceApi:
     def __init__(self, model: ServiceModel, words: ErrorWords) -> None:
         self._model, self._words = model, words
         self._is_xml = model.metadata["protocol"] == "rest-xml"
+        self._names = frozenset(model.operation_names)
         routes = [_route(model.operation_model(name)) for name in model.operation_names]
         # More literals in the query say more: `?WithTags` goes before none; greedy labels go last.
         self._routes = sorted(
@@ -104,6 +105,10 @@ class ServiceApi:
                 labels = (unquote(text) for text in found.groups())
                 return Matched(route.operation, dict(zip(route.labels, labels, strict=True)))
         return None
+
+    def named(self, operation: str) -> Matched | None:
+        """The operation of this name, for protocols that name it (`X-Amz-Target`)."""
+        return Matched(operation, {}) if operation in self._names else None
 
     def operation_names(self) -> Sequence[str]:
         """Every operation of the service."""

@@ -22,6 +22,7 @@ from botocore.config import Config
 from emulator.aws.app import CloudFrontControl, create_app
 from emulator.aws.bedrock_runtime import BedrockRuntime
 from emulator.aws.cloudfront.control_plane import ControlPlane
+from emulator.aws.in_process import InProcess
 from emulator.aws.key_value_store_control_api import FetchObject, StoreInUse, no_s3
 from emulator.aws.other_services import OtherServices
 from emulator.clock.real import RealClock
@@ -132,7 +133,10 @@ class Endpoint:
             chance=random.Random(0),
         )
         packages = LambdaPackages(self._path.with_name("lambda"))
-        return CloudFrontControl(plane, functions, lambdas, packages, others, self._reset)
+        self.in_process = InProcess(others)
+        return CloudFrontControl(
+            plane, functions, lambdas, packages, others, self._reset, self.in_process
+        )
 
     async def _deployed(self) -> None:
         self.deployments += 1
