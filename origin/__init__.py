@@ -5,7 +5,8 @@ It is plain AWS code (boto3, Starlette) and knows nothing of where it runs: with
 real CloudFront KeyValueStore. Its nouns:
 
     Session     who asks: a signed cookie, checked here and at the edge by the same key
-    Action      what may be asked (`morning-briefing`), and whether it is answered ahead of time
+    Task        what is declared about everything the backend does: class, freshness, owner
+    Action      what may be asked (`morning-briefing`), and what the model is told to write
     DataSet     the users, services, alerts, deployments and tickets that answers are made from
     Prompt      what the model gets for one user and one action
     Model       Amazon Bedrock behind two verbs, `complete` and `stream`

@@ -11,7 +11,14 @@ from contextlib import suppress
 
 import uvicorn
 
-from origin.app import MAX_ANSWERS, create_app
+from origin.tasks import TaskError
+
+try:
+    # First of all: everything else needs declarations that are right.
+    from origin.app import MAX_ANSWERS, create_app
+except TaskError as error:
+    print(f"origin: {error}", file=sys.stderr)
+    sys.exit(2)
 from origin.dataset import DataSetError, load_data_set
 from origin.model import ModelError, open_model
 from origin.session import SessionKeyError, read_session_key

@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
+
+from origin.tasks import TASKS_FILE, MadeBy, TaskError, Trigger, load_tasks
 
 ACTION_ID = re.compile(r"[a-z0-9-]{1,64}")
 """No `_`: so `UserID_ActionID` has exactly one reading."""
@@ -19,8 +22,8 @@ class Action:
         action_id: Its name in routes and in the key value store.
         title: For people.
         instruction: What the model is told to write.
-        is_precomputed: Whether `origin.precompute` answers it ahead of time. The others are
-            always answered by the model, while the viewer waits.
+        is_precomputed: Whether it is answered ahead of time for everybody who logs in. The others
+            are answered by the model while the viewer waits, or ahead as somebody's next step.
     """
 
     action_id: str
@@ -35,48 +38,65 @@ class Action:
             )
 
 
+TASKS: Final = load_tasks()
+"""Every declared task (`tasks.toml`); a wrong declaration ends the import, and so the backend."""
+
+
+def _action(action_id: str, title: str, instruction: str) -> Action:
+    """An action that is answered ahead of time exactly when its task says so."""
+    task = TASKS.get(action_id)
+    if task is None or task.made_by is not MadeBy.MODEL:
+        raise TaskError(
+            f"{TASKS_FILE}: the action {action_id!r} needs a table [tasks.{action_id}] with "
+            "made_by 'model': nothing is answered that is not declared"
+        )
+    return Action(action_id, title, instruction, is_precomputed=Trigger.LOGIN in task.triggers)
+
+
 ACTIONS: Mapping[str, Action] = MappingProxyType(
     {
         action.action_id: action
         for action in (
-            Action(
+            _action(
                 "morning-briefing",
                 "Morning briefing",
                 "Write the reader's briefing for the start of the day: what needs attention first, "
                 "what changed overnight, what is due today.",
-                is_precomputed=True,
             ),
-            Action(
+            _action(
                 "deployment-summary",
                 "Deployment summary",
                 "Summarise the latest deployments of the reader's services: what went out, what "
                 "failed or was rolled back, and what to watch.",
-                is_precomputed=True,
             ),
-            Action(
+            _action(
                 "ticket-digest",
                 "Ticket digest",
                 "Digest the reader's tickets: the most urgent first, what is overdue, what waits "
                 "for somebody else.",
-                is_precomputed=True,
             ),
-            Action(
+            _action(
                 "weekly-review",
                 "Weekly review",
                 "Review the last seven days of the reader's services: stability, deployments, "
                 "tickets, and one thing to improve.",
-                is_precomputed=False,
             ),
-            Action(
+            _action(
                 "incident-timeline",
                 "Incident timeline",
                 "Tell the timeline of the gravest current alert on the reader's services: when it "
                 "began, which deployments came before it, what is open.",
-                is_precomputed=False,
             ),
         )
     }
 )
+
+for _task in TASKS.values():
+    if _task.made_by is MadeBy.MODEL and _task.task_id not in ACTIONS:
+        raise TaskError(
+            f"{TASKS_FILE}: [tasks.{_task.task_id}] is made by the model, but origin/actions.py "
+            "has no action of that name to tell it what to write"
+        )
 
 PRECOMPUTED_ACTION_IDS: tuple[str, ...] = tuple(
     action.action_id for action in ACTIONS.values() if action.is_precomputed

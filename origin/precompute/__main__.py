@@ -13,7 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
 
-from origin.actions import ACTIONS, PRECOMPUTED_ACTION_IDS
+from origin.tasks import TaskError
+
+try:
+    # First of all: everything else needs declarations that are right.
+    from origin.actions import ACTIONS, PRECOMPUTED_ACTION_IDS
+except TaskError as error:
+    print(f"origin.precompute: {error}", file=sys.stderr)
+    sys.exit(2)
 from origin.backoff import Backoff
 from origin.dataset import DataSet, DataSetError, load_data_set
 from origin.model import Model, ModelError, open_model
