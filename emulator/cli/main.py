@@ -18,7 +18,7 @@ from typing import Any
 
 from emulator.app.emulator import Emulator, running
 from emulator.app.settings import current_settings
-from emulator.cli import fault, functions, invalidate, package, places, predict
+from emulator.cli import fault, functions, invalidate, kvs, package, places, predict
 from emulator.cli.common import (
     add_declared_python,
     add_settings,
@@ -41,6 +41,7 @@ examples:
   localpop test-function NAME --uri /a    test one CloudFront Function, with a server or without
   localpop logs --follow                 what functions write
   localpop package --all                 what you deploy, into build/
+  localpop kvs sync answers.json         make a key value store hold what a file says
   curl -H 'X-Localpop-Viewer: NRT/4g' localhost:8080/    ask from Tokyo over a mobile network
 
 Each flag has an environment twin (--viewer-port is LOCALPOP_VIEWER_PORT); flag beats environment
@@ -131,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_command(commands)
     fault.add_command(commands)
     invalidate.add_command(commands)
+    kvs.add_command(commands)
     reset = commands.add_parser(
         "reset", help="forget every store, distribution and function, and moto's services"
     )
