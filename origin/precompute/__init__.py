@@ -1,6 +1,7 @@
 """Answering ahead of time: generate, check, push to the edge.
 
-    artifact    the stored value: its key, its JSON, its quota
+    contract    what an answer promises, and when it is stale
+    artifact    an answer's full form, and its compact form in the store: key, JSON, quota
     generation  one user's answers, all prompts at once; knows nothing of the store
     push        many users: generation side by side, one `UpdateKeys` for each user, one writer
     progress    what the terminal shows
