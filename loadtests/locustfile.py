@@ -19,6 +19,7 @@ from __future__ import annotations
 import logging
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,12 +42,15 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 from loadtests.arrivals import Arrival, load_sessions, schedule
 from loadtests.errors import BadInputError
 from loadtests.samples import (
+    TIMED_OUT,
     DeliveryPath,
     Sample,
     SampleWriter,
     ServerTrace,
     classify,
     is_event_stream,
+    join_parts,
+    parse_server_timing,
     parse_trace,
 )
 from loadtests.settings import Settings, add_options
@@ -77,6 +81,7 @@ class Outcome:
     first_token_s: float | None = None
     body_bytes: int = 0
     trace: ServerTrace = field(default_factory=ServerTrace)
+    parts_ms: Mapping[str, float] | None = None
 
 
 class Run:
@@ -113,7 +118,7 @@ class Run:
     def ask(self, arrival: Arrival) -> None:
         """Send one request, wait for its answer, and record both."""
         lag_ms = (self.elapsed_s() - arrival.at_s) * 1000
-        outcome = Outcome(error=f"no whole answer in {self.settings.timeout_s:g} s")
+        outcome = Outcome(error=f"{TIMED_OUT} {self.settings.timeout_s:g} s")
         with gevent.Timeout(self.settings.timeout_s, False):
             outcome.error = self._exchange(arrival, outcome)
         self._record(arrival, lag_ms, outcome)
@@ -204,6 +209,8 @@ class Run:
         outcome.first_byte_s = self.elapsed_s()
         outcome.status = response.status_code
         outcome.trace = parse_trace(_header(response, "x-localpop-trace"))
+        timing = parse_server_timing(_header(response, "server-timing"))
+        outcome.parts_ms = join_parts(outcome.trace, timing)
         x_cache = _header(response, "x-cache")
         content_type = _header(response, "content-type")
         outcome.path = classify(outcome.status, x_cache, content_type)
@@ -255,6 +262,7 @@ class Run:
                     overhead_ms=outcome.trace.overhead_ms,
                     late_ms=outcome.trace.late_ms,
                     trace_id=outcome.trace.trace_id,
+                    parts_ms=outcome.parts_ms,
                 )
             )
         if arrival.at_s >= self.settings.warmup_s:

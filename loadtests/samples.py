@@ -47,6 +47,26 @@ HITS = (DeliveryPath.EDGE_FUNCTION, DeliveryPath.EDGE_LAMBDA, DeliveryPath.CACHE
 FALLBACKS = (DeliveryPath.FALLBACK_STREAMED, DeliveryPath.FALLBACK_BUFFERED)
 """Answered by the origin while the viewer waited."""
 
+PARTS = (
+    "connection",
+    "viewer",
+    "network",
+    "function",
+    "store",
+    "cache",
+    "gateway",
+    "origin",
+    "model",
+    "fault",
+    "other",
+)
+"""What `Sample.parts_ms` may name, from the viewer inwards: setting up connections; the viewer's
+round trip; AWS's own network; edge functions; the key value store; caches; API Gateway; waiting for
+the origin; the model behind it; faults made on purpose; the rest."""
+
+TIMED_OUT = "no whole answer in"
+"""How the error of a request that its viewer gave up begins."""
+
 # X-Cache as public captures of real CloudFront responses show it. "Error from cloudfront",
 # "Redirect from cloudfront" and the like are missing on purpose: they are no answer.
 _HIT_BY_X_CACHE = {
@@ -87,10 +107,11 @@ class ServerTrace:
     simulated_ms: float | None = None
     overhead_ms: float | None = None
     late_ms: float | None = None
+    parts_ms: Mapping[str, float] | None = None
 
 
 def parse_trace(header: str | None) -> ServerTrace:
-    """Read `<id>; place=NRT/fibre; simulated_ms=7.41; overhead_ms=0.31; late_ms=0.00`.
+    """Read `<id>; place=NRT/fibre; simulated_ms=7.41; …; parts=viewer:7.10,function:0.31`.
 
     Unknown fields are passed over and unreadable numbers count as absent: a load test must not
     end because a server says more, or less, than it used to.
@@ -104,7 +125,42 @@ def parse_trace(header: str | None) -> ServerTrace:
         simulated_ms=_milliseconds(values.get("simulated_ms")),
         overhead_ms=_milliseconds(values.get("overhead_ms")),
         late_ms=_milliseconds(values.get("late_ms")),
+        parts_ms=_parts(values.get("parts")),
     )
+
+
+def parse_server_timing(header: str | None) -> Mapping[str, float]:
+    """The durations of a `Server-Timing` header (W3C "Server Timing"), such as `model;dur=612`.
+
+    CloudFront writes entries of its own (`cdn-…`) where a response headers policy wants it; those
+    are left out, for they are not parts of one sum.
+    """
+    found = {}
+    for entry in (header or "").split(","):
+        name, *parameters = (part.strip() for part in entry.split(";"))
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
+            ms = _milliseconds(value.strip().strip('"')) if key.strip().lower() == "dur" else None
+            if name and ms is not None and not name.startswith("cdn-"):
+                found[name] = ms
+    return found
+
+
+def join_parts(trace: ServerTrace, timing: Mapping[str, float]) -> Mapping[str, float] | None:
+    """Where a response's milliseconds to the first byte went; they add up to `simulated_ms`.
+
+    What the servers behind the edge say of themselves in `Server-Timing` is taken out of the part
+    that waited for them: `store` out of `function`, `model` out of `origin`.
+    """
+    if trace.parts_ms is None:
+        return None
+    parts = dict(trace.parts_ms)
+    for name, within in (("store", "function"), ("model", "origin")):
+        inner_ms = min(timing.get(name, 0.0), parts.get(within, 0.0))
+        if inner_ms > 0:
+            parts[within] -= inner_ms
+            parts[name] = parts.get(name, 0.0) + inner_ms
+    return parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +187,10 @@ class Sample:
         overhead_ms: The emulator's own work until the first byte.
         late_ms: By how much the emulator's first byte missed the simulated time.
         trace_id: The emulator's name for this request.
+        parts_ms: What the simulated time to first byte was spent on, by component (`PARTS`); adds
+            up to `simulated_ms`. None on real CloudFront.
+        worker: Which process of a run in several asked; 0 with one.
+        is_new_connection: Whether the request opened a connection of its own.
     """
 
     intended_s: float
@@ -148,6 +208,14 @@ class Sample:
     overhead_ms: float | None = None
     late_ms: float | None = None
     trace_id: str | None = None
+    parts_ms: Mapping[str, float] | None = None
+    worker: int = 0
+    is_new_connection: bool = False
+
+    @property
+    def is_timeout(self) -> bool:
+        """Whether nobody answered in time: the viewer gave up, or CloudFront did (504)."""
+        return self.status == 504 or (self.error or "").startswith(TIMED_OUT)
 
     @property
     def is_good(self) -> bool:
@@ -246,6 +314,12 @@ def _sample(path: Path, number: int, record: Mapping[str, Any]) -> Sample:
         ) from error
 
 
+def _parts(text: str | None) -> Mapping[str, float] | None:
+    pairs = (pair.partition(":") for pair in (text or "").split(",") if pair)
+    parts = {name: ms for name, _, value in pairs if (ms := _milliseconds(value)) is not None}
+    return parts or None
+
+
 def _milliseconds(text: str | None) -> float | None:
     try:
         value = float(text) if text is not None else None
@@ -257,4 +331,6 @@ def _milliseconds(text: str | None) -> float | None:
 
 def _short(value: Any) -> Any:
     # A microsecond is finer than any clock here can tell, and a tenth of the bytes.
+    if isinstance(value, Mapping):
+        return {name: _short(inner) for name, inner in value.items()}
     return round(value, 4) if isinstance(value, float) else value

@@ -128,12 +128,14 @@ class Answers:
             return _error(503, "the origin is at its limit; try again in a moment", **_later())
 
     async def _complete(self, action: Action, prompt: Prompt) -> Response:
+        asked_s = time.perf_counter()
         try:
             completion = await self.threads.complete(prompt)
         except ModelError as error:
             return _model_failed(error)
+        timing = _model_timing(asked_s)
         answer = {"action": action.action_id, "answer": completion.text}
-        return json_response(answer, headers=_ANSWER_HEADERS)
+        return json_response(answer, headers={**_ANSWER_HEADERS, **timing})
 
 
 class SseAnswer(Response):
@@ -163,6 +165,7 @@ class SseAnswer(Response):
             self._pieces.cancel()
 
     async def _send(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked_s = time.perf_counter()
         try:
             piece = await self._pieces.next()
         except ModelError as error:
@@ -170,6 +173,7 @@ class SseAnswer(Response):
             return
         if self._pieces.is_cancelled:
             return
+        self.headers.update(_model_timing(asked_s))
         await send(
             {
                 "type": "http.response.start",
@@ -188,6 +192,14 @@ class SseAnswer(Response):
             closing = _sse_event({"error": error.public_message}, event="error")
         if not self._pieces.is_cancelled:
             await _send_body(send, closing, more=False)
+
+
+def _model_timing(asked_s: float) -> dict[str, str]:
+    """How long the first byte waited for the model, where a browser's developer tools show it.
+
+    W3C "Server Timing", https://www.w3.org/TR/server-timing/.
+    """
+    return {"server-timing": f"model;dur={(time.perf_counter() - asked_s) * 1000:.1f}"}
 
 
 _SSE_HEADERS = {**_ANSWER_HEADERS, "content-type": "text/event-stream"}

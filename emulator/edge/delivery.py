@@ -62,7 +62,7 @@ from emulator.values.functions import EventType, FunctionKind
 from emulator.values.headers import Headers
 from emulator.values.messages import Body, Request, Response, close_body
 from emulator.values.places import ViewerPlace
-from emulator.values.trace import Trace
+from emulator.values.trace import Component, Trace
 
 PLACE_HEADER: Final = "x-localpop-viewer"
 TRACE_HEADER: Final = "X-Localpop-Trace"
@@ -191,10 +191,10 @@ class Edge:
         server = legs.choose(edge_servers(place.pop.code))
         journey = self._begin(request, place, server, arrived_ms)
         for fault in met.faults:
-            journey.takes(f"fault: {fault}", 0.0)
+            journey.takes(f"fault: {fault}", 0.0, Component.FAULT)
         for leg in legs.viewer_setup(is_new=viewer.is_new_at(place)):
-            journey.takes(leg.name, leg.ms)
-        journey.takes(f"viewer to {place.pop.code}", legs.viewer_rtt_ms())
+            journey.takes(leg.name, leg.ms, Component.CONNECTION)
+        journey.takes(f"viewer to {place.pop.code}", legs.viewer_rtt_ms(), Component.VIEWER)
 
         passage = self._passage(request, server, journey, legs, met)
         if passage is None:
@@ -531,7 +531,8 @@ def _kind_at(passage: Passage, event_type: EventType) -> FunctionKind:
 
 def _summary(journey: Journey) -> str:
     """The value of X-Localpop-Trace: the trace's id and its figures, ms."""
+    parts = ",".join(f"{name}:{ms:.2f}" for name, ms in journey.component_ms.items())
     return (
         f"{journey.trace_id}; place={journey.place}; simulated_ms={journey.simulated_ms:.2f}; "
-        f"overhead_ms={journey.overhead_ms:.2f}; late_ms={journey.late_ms:.2f}"
+        f"overhead_ms={journey.overhead_ms:.2f}; late_ms={journey.late_ms:.2f}; parts={parts}"
     )

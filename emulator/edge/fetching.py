@@ -35,6 +35,7 @@ from emulator.values.functions import EventType
 from emulator.values.headers import Headers
 from emulator.values.lambda_edge import LambdaCustomOrigin, LambdaOrigin
 from emulator.values.messages import Request, Response, close_body
+from emulator.values.trace import Component
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,7 @@ class Fetcher:
         self._meet_faults(origin, target, passage)
         front_ms = passage.legs.api_front_ms(target.front)
         if front_ms:
-            journey.takes(f"API Gateway ({target.front})", front_ms)
+            journey.takes(f"API Gateway ({target.front})", front_ms, Component.GATEWAY)
         answered = await self._try(request, target, origin, passage)
         waited_ms = answered.first_byte_ms - answered.sent_ms
         journey.origin_first_byte_ms = waited_ms
@@ -195,7 +196,7 @@ class Fetcher:
             denied = access_denied(journey.request_id)
             answered = replace(answered, response=denied)
         detail = f"origin {answered.response.status}"
-        journey.waited(f"origin {origin.id}", waited_ms, detail=detail)
+        journey.waited(f"origin {origin.id}", waited_ms, Component.ORIGIN, detail=detail)
         # A streamed body holds its connection longer; that is not simulated.
         self.connections.give_back(_way(source, target), journey.deadline_ms)
         return answered
@@ -208,7 +209,7 @@ class Fetcher:
             raise OriginError(OriginFailure.CONNECT, f"fault: {down}", connecting=True)
         slow_ms = passage.faults.origin_slow_ms(origin.id, target.region)
         if slow_ms:
-            passage.journey.takes("fault: origin-slow", slow_ms)
+            passage.journey.takes("fault: origin-slow", slow_ms, Component.FAULT)
 
     async def _try(
         self, request: Request, target: OriginTarget, origin: Origin, passage: Passage
@@ -224,7 +225,7 @@ class Fetcher:
             except OriginError as error:
                 took_ms = world.clock.now_ms() - started_ms
                 name = f"origin {origin.id}"
-                passage.journey.waited(name, took_ms, detail=str(error.failure))
+                passage.journey.waited(name, took_ms, Component.ORIGIN, detail=str(error.failure))
                 passage.journey.origin_failure = error.failure
                 silent = error.failure is OriginFailure.TIMEOUT and not error.connecting
                 if not silent or attempt == tries:
@@ -241,9 +242,9 @@ class Fetcher:
         keepalive_s = target.timeouts.keepalive_timeout_s
         if not self.connections.take(_way(source, target), keepalive_s, journey.deadline_ms):
             for leg in legs.origin_setup(rtt_ms):
-                journey.takes(leg.name, leg.ms)
+                journey.takes(leg.name, leg.ms, Component.CONNECTION)
                 journey.connect_ms += leg.ms
-        journey.takes(f"{source} to {target.region}", rtt_ms)
+        journey.takes(f"{source} to {target.region}", rtt_ms, Component.NETWORK)
 
 
 def _way(source: str, target: OriginTarget) -> tuple[str, str, str]:

@@ -20,6 +20,7 @@ from emulator.values.key_values import StoreSnapshot
 from emulator.values.lambda_edge import LambdaOrigin, LambdaRun
 from emulator.values.messages import Request, Response
 from emulator.values.origin_changes import OriginChange
+from emulator.values.trace import Component
 
 StoreCopies = Callable[[str, EdgeLocation], StoreSnapshot]
 """The version of a key value store (by ARN) that one edge server holds now."""
@@ -163,11 +164,11 @@ async def run_function(
     except EdgeFunctionError as error:
         journey.logs += error.logs
         if isinstance(error, LambdaFunctionError):
-            journey.waited(label, error.billed_ms, detail=error.kind)
+            journey.waited(label, error.billed_ms, Component.FUNCTION, detail=error.kind)
         else:
             cost_ms = costs.legs.cloudfront_function_ms(0)
             took_ms = clock.now_ms() - started_ms
-            journey.takes(label, cost_ms, real_ms=took_ms, detail=error.kind)
+            journey.takes(label, cost_ms, Component.FUNCTION, real_ms=took_ms, detail=error.kind)
         if invocation is not None:
             costs.fleet.end(invocation, journey.deadline_ms)
         raise
@@ -176,14 +177,19 @@ async def run_function(
     detail = "answered" if answered else "passed on"
     if association.kind is FunctionKind.CLOUDFRONT_FUNCTION:
         cost_ms = costs.legs.cloudfront_function_ms(run.store_reads)
-        journey.takes(label, cost_ms, real_ms=run.duration_ms, detail=detail)
+        journey.takes(label, cost_ms, Component.FUNCTION, real_ms=run.duration_ms, detail=detail)
+        if run.store_reads:
+            store_ms = costs.legs.store_reads_ms(run.store_reads)
+            journey.spent(store_ms, Component.STORE, within=Component.FUNCTION)
         return FunctionOutcome(run.result, origin_change=run.origin_change)
     assert invocation is not None
     start = "cold start" if invocation.cold_start else "warm"
     overhead_ms = costs.legs.lambda_overhead_ms(cold_start=invocation.cold_start)
     reaching_ms = max(0.0, run.duration_ms - run.billed_ms)
-    journey.takes(f"Lambda@Edge invocation ({start})", overhead_ms, real_ms=reaching_ms)
-    journey.waited(label, run.billed_ms, detail=detail)
+    journey.takes(
+        f"Lambda@Edge invocation ({start})", overhead_ms, Component.FUNCTION, real_ms=reaching_ms
+    )
+    journey.waited(label, run.billed_ms, Component.FUNCTION, detail=detail)
     costs.fleet.end(invocation, journey.deadline_ms)
     return FunctionOutcome(run.result, run.origin if isinstance(run, LambdaRun) else None)
 
@@ -198,7 +204,9 @@ def _reach_lambda(
     """
     region = event.location.region
     journey.takes(
-        f"{event.location.name} to Lambda in {region}", costs.legs.pop_to_region_ms(region)
+        f"{event.location.name} to Lambda in {region}",
+        costs.legs.pop_to_region_ms(region),
+        Component.NETWORK,
     )
     if costs.faults.lambda_exhausted(region):
         raise EdgeFunctionError(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from emulator.clock import Clock
 from emulator.values.messages import Request
 from emulator.values.places import ViewerPlace
-from emulator.values.trace import Stage, Trace
+from emulator.values.trace import Component, Stage, Trace
 
 
 class Journey:
@@ -35,6 +35,7 @@ class Journey:
         "asked_origin_function",
         "body_bytes",
         "closes",
+        "component_ms",
         "connect_ms",
         "failover_reason",
         "failure",
@@ -71,7 +72,8 @@ class Journey:
         arrived_ms: float,
     ) -> None:
         self._clock = clock
-        self._stages: list[tuple[str, float, float, str]] = []
+        self._stages: list[tuple[str, float, float, str, str]] = []
+        self.component_ms: dict[str, float] = {}
         self._waited_ms = 0.0
         self.trace_id, self.request_id = trace_id, request_id
         self.request, self.place, self.pop = request, place, pop
@@ -99,17 +101,33 @@ class Journey:
         self.logs: tuple[str, ...] = ()
 
     def takes(
-        self, name: str, simulated_ms: float, *, real_ms: float = 0.0, detail: str = ""
+        self,
+        name: str,
+        simulated_ms: float,
+        component: Component,
+        *,
+        real_ms: float = 0.0,
+        detail: str = "",
     ) -> None:
         """A stage that takes this long on AWS; `real_ms` of our own work stood for it."""
-        self.simulated_ms += simulated_ms
-        self._stages.append((name, simulated_ms, real_ms, detail))
+        self._add(name, simulated_ms, component, real_ms, detail)
 
-    def waited(self, name: str, real_ms: float, *, detail: str = "") -> None:
+    def waited(self, name: str, real_ms: float, component: Component, *, detail: str = "") -> None:
         """A stage that really took this long elsewhere: it counts on both clocks."""
-        self.simulated_ms += real_ms
         self._waited_ms += real_ms
-        self._stages.append((name, real_ms, real_ms, detail))
+        self._add(name, real_ms, component, real_ms, detail)
+
+    def spent(self, simulated_ms: float, component: Component, *, within: Component) -> None:
+        """Some of the time of one component was another's."""
+        self.component_ms[within] = self.component_ms.get(within, 0.0) - simulated_ms
+        self.component_ms[component] = self.component_ms.get(component, 0.0) + simulated_ms
+
+    def _add(
+        self, name: str, simulated_ms: float, component: Component, real_ms: float, detail: str
+    ) -> None:
+        self.simulated_ms += simulated_ms
+        self.component_ms[component] = self.component_ms.get(component, 0.0) + simulated_ms
+        self._stages.append((name, simulated_ms, real_ms, detail, component))
 
     @property
     def deadline_ms(self) -> float:

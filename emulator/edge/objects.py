@@ -52,6 +52,7 @@ from emulator.stores.object_cache import ObjectCache, StoredObject
 from emulator.values.distribution import READ_METHODS
 from emulator.values.headers import Headers
 from emulator.values.messages import Request, Response, close_body
+from emulator.values.trace import Component
 
 _RANGE_HEADERS: Final = ("range", "if-range")
 _ANSWERED_HERE: Final = (*VIEWER_CONDITIONS, *_RANGE_HEADERS)
@@ -179,17 +180,17 @@ class Objects:
 
     def _look(self, request: Request, passage: Passage, key: CacheKey, tier: Tier) -> Answer | None:
         """A hit in one tier, or None."""
-        journey, world = passage.journey, passage.world
+        world = passage.world
         stored = self._stored(request, key, tier)
         if stored is None:
-            journey.takes(f"{tier.place} cache", passage.legs.cache_lookup_ms(), detail="Miss")
+            _looked(passage, tier, "Miss")
             return None
         now_s = world.clock.epoch_ms() / 1_000
         verdict = self._standing(stored, key, now_s).verdict
         if verdict in (Verdict.REVALIDATE, Verdict.REFETCH):
-            journey.takes(f"{tier.place} cache", passage.legs.cache_lookup_ms(), detail="expired")
+            _looked(passage, tier, "expired")
             return None
-        journey.takes(f"{tier.place} cache", passage.legs.cache_lookup_ms(), detail="Hit")
+        _looked(passage, tier, "Hit")
         if verdict is Verdict.STALE_SERVE_AND_REFRESH:
             self._refresh(request, passage, key)
         return self._hit(request, stored, now_s, "Hit", tier.layer)
@@ -246,7 +247,9 @@ class Objects:
         started_ms = passage.world.clock.now_ms()
         shared = await asyncio.shield(first)
         waited_ms = passage.world.clock.now_ms() - started_ms
-        passage.journey.waited("another request's answer", waited_ms, detail="collapsed")
+        passage.journey.waited(
+            "another request's answer", waited_ms, Component.CACHE, detail="collapsed"
+        )
         if shared is None or not shared.body.is_joinable:
             found = self._look(request, passage, key, tiers[0])
             return found or await self._beyond(request, passage, key, tiers)
@@ -295,7 +298,8 @@ class Objects:
         """Ask the next tiers, then the origin; keep what comes back in every tier passed."""
         journey = passage.journey
         for nearer, tier in pairwise(tiers):
-            journey.takes(f"{nearer.place} to {tier.place}", _distance_ms(passage, nearer, tier))
+            distance_ms = _distance_ms(passage, nearer, tier)
+            journey.takes(f"{nearer.place} to {tier.place}", distance_ms, Component.NETWORK)
             found = self._look(request, passage, key, tier)
             if found is not None:
                 self._copy(key, tier, tiers)
@@ -506,6 +510,11 @@ def _tiers(passage: Passage) -> list[Tier]:
         shield = origin.shield_region
         tiers.append(Tier(f"rec:{shield}", "Origin Shield", shield))
     return tiers
+
+
+def _looked(passage: Passage, tier: Tier, detail: str) -> None:
+    lookup_ms = passage.legs.cache_lookup_ms()
+    passage.journey.takes(f"{tier.place} cache", lookup_ms, Component.CACHE, detail=detail)
 
 
 def _distance_ms(passage: Passage, nearer: Tier, farther: Tier) -> float:

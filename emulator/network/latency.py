@@ -135,7 +135,11 @@ class RequestLatency:
             own_ms = self._draw(settings.cff_cold_ms, Spread(settings.cff_cold_sigma))
         else:
             own_ms = self._draw(settings.cff_ms, Spread(settings.cff_sigma))
-        return own_ms + self.constant_ms(settings.kvs_read_ms * store_reads)
+        return own_ms + self.store_reads_ms(store_reads)
+
+    def store_reads_ms(self, store_reads: int) -> float:
+        """The key value store's part of that."""
+        return self.constant_ms(self._settings.kvs_read_ms * store_reads)
 
     def lambda_overhead_ms(self, *, cold_start: bool) -> float:
         """Invoking a Lambda@Edge function in a Region close by, and starting it when cold.

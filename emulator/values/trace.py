@@ -10,6 +10,32 @@ emulator's own work did not fit, the difference is **late**, never hidden.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Component(StrEnum):
+    """What a stage's simulated milliseconds were spent on; `X-Localpop-Trace` adds them up."""
+
+    CONNECTION = "connection"
+    """Setting up connections: the viewer's and the origin's."""
+    VIEWER = "viewer"
+    """The round trip between the viewer and its point of presence."""
+    NETWORK = "network"
+    """AWS's own network: to a Region, to a regional edge cache, to the origin."""
+    FUNCTION = "function"
+    """Edge functions: reaching, starting and running them; a Lambda's own API calls too."""
+    STORE = "store"
+    """A CloudFront Function's key value store reads."""
+    CACHE = "cache"
+    """Cache look-ups, and waiting for another request's answer."""
+    GATEWAY = "gateway"
+    """API Gateway before the origin."""
+    ORIGIN = "origin"
+    """Waiting for the origin, which is real."""
+    FAULT = "fault"
+    """Faults made on purpose."""
+    OTHER = "other"
+    """Everything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +47,14 @@ class Stage:
         simulated_ms: Its simulated time.
         real_ms: What passed on this machine; 0 for a stage that is pure distance.
         detail: What came of it, in a few words.
+        component: What the time was spent on.
     """
 
     name: str
     simulated_ms: float
     real_ms: float = 0.0
     detail: str = ""
+    component: str = Component.OTHER
 
 
 @dataclass(frozen=True, slots=True)

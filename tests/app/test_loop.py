@@ -194,6 +194,13 @@ def test_the_trace_tells_every_stage(served: Localpop) -> None:
 
     assert page.status == 200
     assert [stage["name"] for stage in twin["stages"]][-1].startswith("CloudFront Function")
+    assert {stage["component"] for stage in twin["stages"]} >= {"viewer", "function"}
+    parts = dict(
+        part.split(":")
+        for part in answer.headers["x-localpop-trace"].partition("parts=")[2].split(",")
+    )
+    assert {"viewer", "function", "store"} <= set(parts)
+    assert sum(map(float, parts.values())) == pytest.approx(twin["simulated_ms"], abs=0.05)
     assert twin["request_id"] == answer.headers["x-amz-cf-id"]
     assert seen.get("/traces/nothing.json").status == 404
     assert b"morning-briefing" in seen.get("/").body

@@ -31,7 +31,9 @@ def headers(request: Request, x_cache: str, simulated_ms: float) -> dict[str, st
     """What the emulator puts on each response."""
     place = request.headers["x-localpop-viewer"]
     trace = (
-        f"t-{seen}; place={place}; simulated_ms={simulated_ms:.2f}; overhead_ms=0.25; late_ms=0.00"
+        f"t-{seen}; place={place}; simulated_ms={simulated_ms:.2f}; overhead_ms=0.25; "
+        "late_ms=0.00; "
+        f"parts=viewer:{simulated_ms - 0.5:.2f},function:0.50"
     )
     return {
         "X-Cache": f"{x_cache} from cloudfront",

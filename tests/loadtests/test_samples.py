@@ -15,6 +15,8 @@ from loadtests.samples import (
     SampleWriter,
     ServerTrace,
     classify,
+    join_parts,
+    parse_server_timing,
     parse_trace,
     read_recording,
 )
@@ -74,6 +76,7 @@ def sample(**changes: object) -> Sample:
         "overhead_ms": 0.4,
         "late_ms": 0.0,
         "trace_id": "t",
+        "parts_ms": {"viewer": 7.5, "function": 0.5},
     }
     return Sample(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -113,3 +116,41 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
     """By its name."""
     with pytest.raises(BadInputError, match=r"nothing\.jsonl"):
         read_recording(tmp_path / "nothing.jsonl")
+
+
+def test_the_parts_of_the_simulated_time() -> None:
+    """The header names them; what the origin says of its model is taken out of the origin's."""
+    trace = parse_trace("6f96; simulated_ms=900.00; parts=viewer:7.00,origin:893.00,bad:x")
+
+    parts = join_parts(trace, parse_server_timing('cdn-cache-miss, model;dur=850.5;desc="m"'))
+
+    assert parts == {"viewer": 7.0, "origin": 42.5, "model": 850.5}
+    assert sum(parts.values()) == trace.simulated_ms
+    assert join_parts(parse_trace(None), {"model": 3.0}) is None
+
+
+def test_no_part_takes_more_than_there_was() -> None:
+    """A server that says too much does not make a part negative."""
+    trace = parse_trace("6f96; parts=origin:10.00")
+
+    assert join_parts(trace, {"model": 50.0, "store": 2.0}) == {"origin": 0.0, "model": 10.0}
+
+
+@given(st.text(max_size=60))
+def test_no_server_timing_header_ends_a_run(header: str) -> None:
+    """Whatever a server writes there."""
+    parse_server_timing(header)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_timeout"),
+    [
+        ({}, False),
+        ({"status": 504, "error": "HTTP 504, X-Cache: Error from cloudfront"}, True),
+        ({"error": "no whole answer in 60 s"}, True),
+        ({"error": "the stream broke off"}, False),
+    ],
+)
+def test_what_counts_as_a_timeout(changes: dict[str, object], is_timeout: bool) -> None:
+    """The viewer's patience, or CloudFront's 504."""
+    assert sample(**changes).is_timeout is is_timeout
