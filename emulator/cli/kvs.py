@@ -23,7 +23,7 @@ from emulator.deploy.key_values import (
     read_pairs,
     sync,
 )
-from emulator.deploy.target import AwsTarget
+from emulator.deploy.sdk import AwsTarget
 from emulator.errors import ConfigError, LocalpopError
 from emulator.project.template import inspect_templates
 from emulator.quotas import MB, STORE_MAX_BYTES

@@ -23,7 +23,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from emulator import quotas
-from emulator.deploy.target import AwsTarget, Client, aws_errors, error_code, explained
+from emulator.deploy.sdk import AwsTarget, Client, aws_errors, error_code, explained
 from emulator.errors import ApiError, ConfigError
 from emulator.rules.key_value_store import StoreUpdate, contents_of, item_bytes
 from emulator.rules.key_value_store_control import import_items

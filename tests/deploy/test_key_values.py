@@ -24,7 +24,7 @@ from emulator.deploy.key_values import (
     read_pairs,
     sync,
 )
-from emulator.deploy.target import AwsTarget, is_loopback, with_user_info
+from emulator.deploy.sdk import AwsTarget, is_loopback, with_user_info
 from emulator.errors import ConfigError
 from emulator.rules.key_value_store import StoreRules, StoreUpdate, apply_update, contents_of
 from tests.aws.endpoint import Endpoint, Options, running_endpoint
