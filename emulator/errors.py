@@ -12,6 +12,7 @@ Every message says what, where, and how to mend it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -127,8 +128,12 @@ class ApiError(LocalpopError):
         status: The HTTP status.
         code: AWS's name of the error, such as `ValidationException`.
         message: AWS's message, or ours where the facts do not know it.
+        more: Further members of the error, such as a throttling's Reason.
     """
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, *, more: Mapping[str, str] | None = None
+    ) -> None:
         self.status, self.code, self.message = status, code, message
+        self.more: Mapping[str, str] = more or {}
         super().__init__(f"{code} ({status}): {message}")

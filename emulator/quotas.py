@@ -73,6 +73,18 @@ LAMBDA_UNZIPPED_MAX_BYTES: Final = 250 * MB
 LAMBDA_CONCURRENCY_PER_REGION: Final = 1_000
 LAMBDA_TMP_MAX_BYTES: Final = 512 * MB
 
+# --- Lambda in a Region: Lambda guide, gettingstarted-limits; read 2026-11-21 ---------------------
+LAMBDA_REGIONAL_TIMEOUT_MAX_S: Final = 900
+LAMBDA_MEMORY_MAX_MB: Final = 10_240
+LAMBDA_UNRESERVED_MIN: Final = 100
+"""So much of the account's concurrency cannot be reserved."""
+LAMBDA_ENVIRONMENT_MAX_BYTES: Final = 4 * KB
+"""All variables of a function together."""
+LAMBDA_EVENT_PAYLOAD_MAX_BYTES: Final = 1 * MB
+"""Invoke with InvocationType Event; 256 KB until late 2025."""
+LAMBDA_EVENT_RETRIES_MAX: Final = 2
+LAMBDA_EVENT_AGE_MAX_S: Final = 6 * 3_600
+
 # --- KeyValueStore: DG cloudfront-limits ----------------------------------------------------------
 STORE_KEY_MAX_BYTES: Final = 512
 STORE_VALUE_MAX_BYTES: Final = 1 * KB

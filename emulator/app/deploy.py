@@ -11,9 +11,10 @@ from shutil import which
 from emulator.app.account_site import AccountSite
 from emulator.app.function_logs import FunctionLogs
 from emulator.app.stalled_copies import StalledCopies
+from emulator.app.watch import stamps
 from emulator.edge.functions import CloudFrontFunction, EdgeFunction, LambdaFunction
 from emulator.edge.site import OriginTarget, Site
-from emulator.errors import ConfigError
+from emulator.errors import ConfigError, NotEmulated
 from emulator.network.origins import OriginAddress, OriginTimeouts
 from emulator.project.declarations import (
     FunctionDeclaration,
@@ -85,6 +86,7 @@ class Deployer:
     declared: TemplateDeclarations = field(default_factory=TemplateDeclarations)
     _loaded: dict[str, LoadedLambda] = field(default_factory=dict)
     _edge_functions: dict[str, EdgeFunction] = field(default_factory=dict)
+    _regional: dict[str, tuple[object, LoadedLambda]] = field(default_factory=dict)
     _account_site: AccountSite = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,17 +111,22 @@ class Deployer:
         edge_functions: dict[str, EdgeFunction] = {}
         for function in declared.functions:
             edge_functions[function.arn] = self._cloudfront_function(function, warnings)
-        for declaration in declared.lambdas:
+        for declaration in declared.all_lambdas:
             problem = await _syntax_problem(declaration)
-            if problem and set(declaration.versions) <= set(self._loaded):
+            if problem and set(_arns(declaration)) <= set(self._loaded):
                 held_back.append(f"{declaration.name}: {problem}")
                 fresh |= self._hold_back(declaration, problem)
                 continue
             if problem:
                 warnings.append(f"would fail when it runs: {declaration.name}: {problem}")
-            fresh |= self._lambda_function(declaration, warnings)
+            if not declaration.regional:
+                fresh |= self._lambda_function(declaration, warnings)
+            else:
+                fresh |= await self._regional_lambda(declaration, warnings)
         edge_functions |= {
-            arn: LambdaFunction(one.declaration.name, one) for arn, one in fresh.items()
+            arn: LambdaFunction(one.declaration.name, one)
+            for arn, one in fresh.items()
+            if not one.declaration.regional
         }
         for distribution in declared.distributions:
             _require_functions(distribution, edge_functions)
@@ -132,6 +139,10 @@ class Deployer:
         self._loaded = fresh
         self.declared, self._edge_functions = declared, edge_functions
         return Deployed(self.site(), tuple(warnings), self._files(declared), tuple(held_back))
+
+    def loaded_lambda(self, arn: str) -> LoadedLambda | None:
+        """A Lambda function of the template, by its ARN; a version's runs at the edge too."""
+        return self._loaded.get(arn)
 
     def site(self) -> Site:
         """What the template declares, and behind it what was made through the AWS endpoint."""
@@ -181,7 +192,7 @@ class Deployer:
         self, declared: LambdaFunctionDeclaration, problem: str
     ) -> dict[str, LoadedLambda]:
         """The version that is in use, by ARN; whoever looks at a request is told."""
-        kept = {arn: self._loaded[arn] for arn in declared.versions}
+        kept = {arn: self._loaded[arn] for arn in _arns(declared)}
         for loaded in kept.values():
             loaded.notice = f"{problem} (what was saved does not compile; the last good runs)"
         return kept
@@ -190,12 +201,35 @@ class Deployer:
         self, declared: LambdaFunctionDeclaration, warnings: list[str]
     ) -> dict[str, LoadedLambda]:
         """Each of its versions, by ARN."""
-        package = build(declared.path, self._package(declared), declared.baked)
+        package = build(declared.path, self._package(declared), declared.baked, declared.folders)
         made: dict[str, LoadedLambda] = {}
         for arn in declared.versions:
             made[arn] = self.lambdas.load(lambda_declaration(declared, arn, package))
             warnings += made[arn].warnings
         return made
+
+    async def _regional_lambda(
+        self, declared: LambdaFunctionDeclaration, warnings: list[str]
+    ) -> dict[str, LoadedLambda]:
+        """A function that runs in its Region; one that cannot run here keeps nobody from serving.
+
+        One whose files and configuration are as they were keeps its warm environments.
+        """
+        content = (declared, tuple(stamps(_files_of(declared)).items()))
+        before = self._regional.get(declared.arn)
+        if before is not None and before[0] == content:
+            return {declared.arn: before[1]}
+        try:
+            package = await asyncio.to_thread(
+                build, declared.path, self._package(declared), declared.baked, declared.folders
+            )
+            loaded = self.lambdas.load(regional_declaration(declared, package))
+        except (ConfigError, NotEmulated) as failure:
+            warnings.append(f"cannot be invoked: {failure}")
+            return {}
+        warnings += loaded.warnings
+        self._regional[declared.arn] = (content, loaded)
+        return {declared.arn: loaded}
 
     def _package(self, declared: LambdaFunctionDeclaration) -> Path:
         return self.settings.state / "packages" / declared.name
@@ -241,9 +275,41 @@ class Deployer:
     def _files(self, declared: TemplateDeclarations) -> tuple[Path, ...]:
         paths = [*declared.files, self.settings.folder / FILE_NAME]
         paths += [function.path for function in declared.functions if function.path]
-        for declaration in declared.lambdas:
-            paths += sorted(path for path in declaration.path.rglob("*") if path.is_file())
+        for declaration in declared.all_lambdas:
+            paths += _files_of(declaration)
+        paths = list(dict.fromkeys(paths))
         return tuple(path for path in paths if "__pycache__" not in path.parts)
+
+
+def _arns(declared: LambdaFunctionDeclaration) -> tuple[str, ...]:
+    """What a function is loaded as: each version that the edge runs, or itself."""
+    return (declared.arn,) if declared.regional else declared.versions
+
+
+def _files_of(declared: LambdaFunctionDeclaration) -> list[Path]:
+    folders = (declared.path, *declared.folders.values())
+    return [
+        path
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+
+
+def regional_declaration(declared: LambdaFunctionDeclaration, package: Path) -> LambdaDeclaration:
+    """A function that runs in its Region, as the runtime wants it."""
+    return LambdaDeclaration(
+        name=declared.name,
+        handler=declared.handler,
+        runtime=declared.runtime,
+        package=package,
+        timeout_s=declared.timeout_s,
+        memory_mb=declared.memory_mb,
+        version="$LATEST",
+        source=declared.path,
+        regional=True,
+        environment=declared.environment,
+    )
 
 
 def lambda_declaration(

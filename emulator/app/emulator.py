@@ -237,10 +237,10 @@ def _https_port(settings: LocalSettings) -> int:
 
 def _require_debugged(declared: TemplateDeclarations, debug: str) -> None:
     """A function to debug that nobody declares would never stop anywhere."""
-    names = [function.name for function in declared.lambdas]
+    names = [function.name for function in declared.all_lambdas]
     if debug and debug not in names:
         raise ConfigError(
-            f"There is no Lambda@Edge function {debug!r} to debug.",
+            f"There is no Lambda function {debug!r} to debug.",
             mend=f"Known: {', '.join(names) or 'none'}.",
         )
 
@@ -295,7 +295,7 @@ async def running(
         switches = LambdaEdgeSwitches()
         lambdas = LambdaFunctions(
             clock,
-            endpoint_url=lambda region: f"{aws_url}/from-region/{region}",
+            endpoint_url=lambda region: f"{aws_url}/from-region/{region}" if region else aws_url,
             switches=switches,
             log=logs.add,
             declared_python=declared_python,
@@ -382,7 +382,14 @@ async def running(
             bedrock,
             clock,
             control=CloudFrontControl(
-                plane, functions, lambdas, packages, others, reset, InProcess(others)
+                plane,
+                functions,
+                lambdas,
+                packages,
+                others,
+                reset,
+                InProcess(others),
+                emulator.deployer.loaded_lambda,
             ),
             distance_ms=latency.kvs_api_distance_ms,
             plan=plan,

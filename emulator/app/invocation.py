@@ -1,4 +1,4 @@
-"""One run of one Lambda@Edge function, with no server beside it."""
+"""One run of one Lambda function, with no server beside it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from emulator.app.deploy import lambda_declaration
+from emulator.app.deploy import lambda_declaration, regional_declaration
 from emulator.app.packaging import declared_by
 from emulator.clock.real import RealClock
 from emulator.errors import ConfigError
-from emulator.project.declarations import LambdaFunctionDeclaration
+from emulator.project.declarations import LambdaFunctionDeclaration, TemplateDeclarations
 from emulator.project.local import LocalSettings
 from emulator.runtimes.lambda_edge import LambdaFunctionError, LambdaFunctions, build
+from emulator.runtimes.lambda_edge.functions import PlainRun
 from emulator.values.functions import FunctionEvent
 from emulator.values.lambda_edge import LambdaRun
 from emulator.values.messages import Response
@@ -35,6 +36,77 @@ class Invoked:
     run: LambdaRun | None
     failure: LambdaFunctionError | None
     warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InvokedPlainly:
+    """What came of a function that runs in its Region.
+
+    Args:
+        run: What it gave.
+        warnings: What differs from AWS here.
+    """
+
+    run: PlainRun
+    warnings: tuple[str, ...]
+
+
+def is_regional(settings: LocalSettings, name: str) -> bool:
+    """Whether a name is that of a Lambda function which no distribution runs."""
+    return _regional(declared_by(settings), name) is not None
+
+
+async def invoke_plainly(
+    settings: LocalSettings,
+    name: str,
+    event: object,
+    *,
+    awslambdaric: bool = False,
+    declared_python: bool = False,
+) -> InvokedPlainly:
+    """Package a regional function as `localpop up` does and run it once; any JSON in and out.
+
+    Args:
+        settings: The project's; boto3 in the handler is told of its AWS endpoint.
+        name: The function's name, or its logical id.
+        event: The event.
+        awslambdaric: Whether it runs under AWS's own runtime interface client.
+        declared_python: Whether it runs on its declared Python version, where installed.
+
+    Raises:
+        ConfigError: There is no such function, or it cannot run here.
+    """
+    declared = _regional(declared_by(settings), name)
+    assert declared is not None
+    functions = _functions(settings, awslambdaric=awslambdaric, declared_python=declared_python)
+    with tempfile.TemporaryDirectory(prefix="localpop-invoke-") as folder:
+        package = build(
+            declared.path, Path(folder, declared.name), declared.baked, declared.folders
+        )
+        try:
+            loaded = functions.load(regional_declaration(declared, package))
+            return InvokedPlainly(await loaded.invoke(event), loaded.warnings)
+        finally:
+            await functions.close()
+
+
+def _regional(declared: TemplateDeclarations, name: str) -> LambdaFunctionDeclaration | None:
+    for function in declared.regional_lambdas:
+        if name in (function.name, function.logical_id):
+            return function
+    return None
+
+
+def _functions(
+    settings: LocalSettings, *, awslambdaric: bool, declared_python: bool
+) -> LambdaFunctions:
+    url = f"http://local@127.0.0.1:{settings.aws_port}"
+    return LambdaFunctions(
+        RealClock(),
+        endpoint_url=lambda region: f"{url}/from-region/{region}" if region else url,
+        awslambdaric=awslambdaric,
+        declared_python=declared_python,
+    )
 
 
 async def invoke(
@@ -58,16 +130,11 @@ async def invoke(
         ConfigError: There is no such function, or it cannot run here.
     """
     declared = _find(settings, name)
-    functions = LambdaFunctions(
-        RealClock(),
-        endpoint_url=lambda region: (
-            f"http://local@127.0.0.1:{settings.aws_port}/from-region/{region}"
-        ),
-        awslambdaric=awslambdaric,
-        declared_python=declared_python,
-    )
+    functions = _functions(settings, awslambdaric=awslambdaric, declared_python=declared_python)
     with tempfile.TemporaryDirectory(prefix="localpop-invoke-") as folder:
-        package = build(declared.path, Path(folder, declared.name), declared.baked)
+        package = build(
+            declared.path, Path(folder, declared.name), declared.baked, declared.folders
+        )
         try:
             loaded = functions.load(lambda_declaration(declared, declared.versions[-1], package))
             try:
@@ -86,12 +153,12 @@ def _find(settings: LocalSettings, name: str) -> LambdaFunctionDeclaration:
             return function
     if any(name in (one.name, one.logical_id) for one in declared.functions):
         raise ConfigError(
-            f"{name} is a CloudFront Function; invoke runs Lambda@Edge functions.",
+            f"{name} is a CloudFront Function; invoke runs Lambda functions.",
             mend=f"Use: localpop test-function {name}",
         )
-    names = [function.name for function in declared.lambdas]
+    names = [function.name for function in declared.all_lambdas]
     raise ConfigError(
-        f"There is no Lambda@Edge function {name!r}.",
+        f"There is no Lambda function {name!r}.",
         mend=f"Known: {', '.join(names) or 'none'}.",
     )
 

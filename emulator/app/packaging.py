@@ -44,7 +44,7 @@ def declared_by(settings: LocalSettings) -> TemplateDeclarations:
     """
     inspection = inspect_templates(settings.templates, settings.answers)
     declared = inspection.declared
-    if not declared.lambdas and not declared.functions:
+    if not declared.all_lambdas and not declared.functions:
         for error in inspection.errors:
             raise ConfigError(error.what, where=error.where, mend=error.mend)
     return declared
@@ -68,7 +68,7 @@ def package_project(
     artifacts = tuple(_artifacts(declared, out, function, with_boto3=with_boto3))
     if not artifacts:
         names = [one.name for one in declared.functions]
-        names += [one.name for one in declared.lambdas]
+        names += [one.name for one in declared.all_lambdas]
         raise ConfigError(
             f"There is no edge function {function!r}."
             if function
@@ -87,7 +87,7 @@ def _artifacts(
     for function in declared.functions:
         if name in ("", function.name, function.logical_id):
             yield package_cloudfront_function(function, out)
-    for one in declared.lambdas:
+    for one in declared.all_lambdas:
         if name in ("", one.name, one.logical_id):
             yield package_lambda(one, out, with_boto3=with_boto3)
 

@@ -71,7 +71,7 @@ def error_answer(error: ApiError, target: Target) -> Answer:
     """
     if target.protocol in (Protocol.REST_XML, Protocol.QUERY):
         return Answer(error.status, _xml_error(error, target), content_type="text/xml")
-    shape = {target.message_member: error.message}
+    shape = {**error.more, target.message_member: error.message}
     if target.protocol is Protocol.JSON:
         shape["__type"] = error.code
     return json_answer(shape, status=error.status, headers={"x-amzn-ErrorType": error.code})

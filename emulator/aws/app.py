@@ -50,7 +50,7 @@ from emulator.errors import ApiError, LocalpopError, NotEmulated
 from emulator.network.faults import FaultPlan
 from emulator.quotas import KB
 from emulator.runtimes.cloudfront_functions.engine import CloudFrontFunctions
-from emulator.runtimes.lambda_edge import LambdaFunctions
+from emulator.runtimes.lambda_edge import LambdaFunctions, LoadedLambda
 from emulator.stores.key_value_stores import KeyValueStores
 from emulator.stores.lambda_packages import LambdaPackages
 
@@ -78,6 +78,7 @@ class CloudFrontControl:
         others: Every service that localpop does not emulate itself.
         reset: Makes everything as it was at the first start, for `localpop reset`.
         in_process: Where the services call each other; they are added to it.
+        declared_function: A Lambda function of the project's template, by its ARN.
     """
 
     plane: ControlPlane
@@ -87,6 +88,7 @@ class CloudFrontControl:
     others: OtherServices
     reset: Callable[[], Awaitable[None]] = nothing_changed
     in_process: InProcess = field(default_factory=InProcess)
+    declared_function: Callable[[str], LoadedLambda | None] = lambda arn: None
 
 
 def create_app(
@@ -158,6 +160,8 @@ def _control_services(
         control.lambdas,
         fetch_object,
         control.others.trusted_principals,
+        control.declared_function,
+        control.in_process.call,
     )
 
     def in_use(arn: str) -> bool:

@@ -22,11 +22,14 @@ from emulator.aws.answers import Answer
 from emulator.aws.call import ApiCall
 from emulator.aws.cloudfront.control_plane import ACCOUNT_ID, ControlPlane, Operation, Shape
 from emulator.aws.key_value_store_control_api import FetchObject, no_s3
+from emulator.aws.lambda_invocations import CallService, Invocations, Invokable
+from emulator.aws.lambda_settings import LambdaSettings, event_invoke_config
 from emulator.aws.models import LazyModel
 from emulator.errors import ApiError, ConfigError, NotEmulated
-from emulator.project.declarations import LambdaFunctionDeclaration
+from emulator.project.declarations import EventInvokeConfig, LambdaFunctionDeclaration
 from emulator.quotas import MB
 from emulator.rules.edge_associations import LambdaConfiguration
+from emulator.rules.lambda_lint import environment_problem
 from emulator.runtimes.lambda_edge import LambdaFunctions, LoadedLambda
 from emulator.stores.lambda_packages import LambdaPackages
 from emulator.values.account import Kind, Record
@@ -74,6 +77,11 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
 }
 
 
+async def nobody_else(service: str, operation: str, given: Shape) -> dict[str, Any]:
+    """There is no other service."""
+    raise NotEmulated(f"The AWS operation {service}:{operation}")
+
+
 class LambdaApi:
     """The service `lambda`.
 
@@ -83,6 +91,8 @@ class LambdaApi:
         lambdas: The sandboxes, for Invoke.
         fetch_object: Reads code that is in S3.
         trusted_principals: Who may assume a role; None for a role that nobody made here.
+        declared_function: A function of the project's template, ready to run, by its ARN.
+        call_service: The other services, for dead letters and destinations.
     """
 
     def __init__(
@@ -92,6 +102,8 @@ class LambdaApi:
         lambdas: LambdaFunctions,
         fetch_object: FetchObject = no_s3,
         trusted_principals: Callable[[str], frozenset[str] | None] = lambda role: None,
+        declared_function: Callable[[str], LoadedLambda | None] = lambda arn: None,
+        call_service: CallService = nobody_else,
     ) -> None:
         self._plane, self._account = plane, plane.account
         self._trusted_principals = trusted_principals
@@ -99,7 +111,9 @@ class LambdaApi:
         self._model = LazyModel(
             "lambda", ErrorWords("InvalidRequestContentException", "InvalidParameterValueException")
         )
-        self._invokable: dict[tuple[str, str], LoadedLambda] = {}
+        self._kept: dict[tuple[str, str], LoadedLambda] = {}
+        self._declared_function = declared_function
+        self._invocations = Invocations(plane.clock, call_service, plane.background)
         self._operations: Mapping[str, Operation] = {
             "CreateFunction": self._create,
             "GetFunction": self._get,
@@ -114,6 +128,7 @@ class LambdaApi:
             "RemovePermission": self._remove_permission,
             "GetPolicy": self._get_policy,
             "ListTags": self._list_tags,
+            **LambdaSettings(self).operations,
         }
 
     async def __call__(self, call: ApiCall) -> ASGIApp:
@@ -203,6 +218,7 @@ class LambdaApi:
                 "Tags": given.get("Tags") or {},
             }
             _require_limits(document)
+            _require_environment(document)
             record = self._account.new(Kind.LAMBDA, name, document)
             kept = [record]
             if given.get("Publish"):
@@ -253,6 +269,7 @@ class LambdaApi:
             self._require_revision(record, given)
             more = {key: given[key] for key in _CHANGEABLE if key in given}
             _require_limits({**record.document, **more})
+            _require_environment(more)
             record = self._with(record, more)
             await self._account.save(record)
         return self._shape(record)
@@ -343,33 +360,33 @@ class LambdaApi:
 
     async def _invoked(self, given: Shape) -> dict[str, Any]:
         """Invoke's output; `Payload` is bytes."""
-        record = self._named(given)
-        kind = given.get("InvocationType") or "RequestResponse"
-        payload = given.get("Payload") or b"{}"
-        try:
-            event = orjson.loads(payload)
-        except orjson.JSONDecodeError as error:
-            raise ApiError(
-                400,
-                "InvalidRequestContentException",
-                f"Could not parse request body into json: {error}",
-            ) from None
-        if kind == "DryRun":
-            return {"StatusCode": 204, "Payload": b""}
-        output: dict[str, Any] = {"ExecutedVersion": record.document["Version"]}
-        loaded = self._loaded(record)
-        if kind == "Event":
-            # The caller does not wait; the task is kept so that it is not collected half-way.
-            self._plane.background(loaded.invoke(event))
-            return {**output, "StatusCode": 202, "Payload": b""}
-        run = await loaded.invoke(event)
-        output |= {"StatusCode": 200, "Payload": run.payload}
-        if run.failed:
-            output["FunctionError"] = "Unhandled"
-        if given.get("LogType") == "Tail":
-            tail = "\n".join(run.logs).encode()[-4 * quotas.KB :]
-            output["LogResult"] = base64.b64encode(tail).decode()
-        return output
+        return await self._invocations.invoke(self._invokable(given), given)
+
+    # --- for settings -------------------------------------------------------------------------
+
+    def find(self, given: Shape) -> Record:
+        """The function that an input names, wherever it was made."""
+        return self._named({"FunctionName": _named(given)[0]})
+
+    async def change(
+        self, given: Shape, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+    ) -> Record:
+        """Change a function that was made through the API."""
+        async with self._account.exclusive():
+            record = self._own(given)
+            record = self._with(record, change(record.document))
+            await self._account.save(record)
+        return record
+
+    def arn(self, given: Shape, qualifier: str) -> str:
+        """The ARN of the function that an input names."""
+        return function_arn(_named(given)[0], qualifier)
+
+    def has_version(self, given: Shape, version: str) -> bool:
+        """Whether the function has this version."""
+        return self._find(_named(given)[0], version) is not None
+
+    # --- permissions --------------------------------------------------------------------------
 
     async def _add_permission(self, given: Shape) -> dict[str, Any]:
         async with self._account.exclusive():
@@ -471,35 +488,69 @@ class LambdaApi:
         # A record that is not kept yet stays in its first version.
         return changed if self._is_kept(record) else replace(changed, version=record.version)
 
+    def _invokable(self, given: Shape) -> Invokable:
+        """What Invoke runs.
+
+        Raises:
+            ApiError: 404, there is no such function, version or alias.
+        """
+        name, qualifier = _named(given)
+        record = self._find(name, qualifier or LATEST) or self._aliased(name, qualifier)
+        if record is None:
+            raise _not_found(name, qualifier)
+        latest = self._find(name, LATEST) or record
+        settings = latest.document
+        return Invokable(
+            name,
+            function_arn(name, qualifier),
+            record.document["Version"],
+            self._loaded(record),
+            settings.get("Concurrency"),
+            (record.document.get("DeadLetterConfig") or {}).get("TargetArn") or "",
+            event_invoke_config((settings.get("EventInvoke") or {}).get(qualifier or LATEST)),
+        )
+
+    def _aliased(self, name: str, alias: str | None) -> Record | None:
+        """The version that an alias of the account points at."""
+        latest = self._account.find(Kind.LAMBDA, name)
+        kept = ((latest.document.get("Aliases") or {}) if latest else {}).get(alias)
+        return None if kept is None else self._find(name, kept["FunctionVersion"])
+
     def _loaded(self, record: Record) -> LoadedLambda:
         """The function ready to run; kept for as long as its code and configuration are."""
-        key = (record.document["FunctionArn"], record.document["RevisionId"])
-        if key not in self._invokable:
-            for old in [old for old in self._invokable if old[0] == key[0]]:
-                self._lambdas.unload(self._invokable.pop(old))
-            document = record.document
-            if "Path" in document:
-                raise NotEmulated(
-                    "Invoking a function that the project's template declares",
-                    where=document["FunctionName"],
-                )
-            version = document["Version"]
+        document = record.document
+        if "Path" in document:
+            return self._loaded_from_template(document)
+        key = (document["FunctionArn"], document["RevisionId"])
+        if key not in self._kept:
+            for old in [old for old in self._kept if old[0] == key[0]]:
+                self._lambdas.unload(self._kept.pop(old))
             try:
-                self._invokable[key] = self._lambdas.load(
+                self._kept[key] = self._lambdas.load(
                     LambdaDeclaration(
                         name=document["FunctionName"],
                         handler=document["Handler"],
                         runtime=document["Runtime"],
                         package=self._packages.folder(document["CodeSha256"]),
-                        timeout_s=min(document["Timeout"], quotas.LAMBDA_TIMEOUT_MAX_S),
+                        timeout_s=document["Timeout"],
                         memory_mb=document["MemorySize"],
-                        # The sandbox wants a number, which `$LATEST` has none of.
-                        version=version if version.isdecimal() else "0",
+                        version=document["Version"],
+                        regional=True,
+                        environment=(document.get("Environment") or {}).get("Variables") or {},
                     )
                 )
             except ConfigError as error:
                 raise _invalid(str(error)) from error
-        return self._invokable[key]
+        return self._kept[key]
+
+    def _loaded_from_template(self, document: Mapping[str, Any]) -> LoadedLambda:
+        loaded = self._declared_function(document["RunsAs"])
+        if loaded is None:
+            raise NotEmulated(
+                "Invoking a function that cannot run here (the start said why)",
+                where=document["FunctionName"],
+            )
+        return loaded
 
     def _require_no_replicas(self, arn: str) -> None:
         distributions = [
@@ -528,15 +579,15 @@ class LambdaApi:
     # --- reading ------------------------------------------------------------------------------
 
     def _everything(self) -> Sequence[Record]:
-        declared = [_declared(one, LATEST) for one in self._plane.declared().lambdas]
+        declared = [_declared(one, LATEST) for one in self._plane.declared().all_lambdas]
         return [*declared, *self._account.all(Kind.LAMBDA)]
 
     def _versions(self, name: str) -> Sequence[Record]:
         declared = [
-            _declared(one, arn.rpartition(":")[2])
-            for one in self._plane.declared().lambdas
+            _declared(one, version)
+            for one in self._plane.declared().all_lambdas
             if one.name == name
-            for arn in one.versions
+            for version in _numbers(one)
         ]
         made = [
             record
@@ -546,10 +597,9 @@ class LambdaApi:
         return declared or sorted(made, key=lambda record: int(record.document["Version"]))
 
     def _find(self, name: str, qualifier: str) -> Record | None:
-        for declared in self._plane.declared().lambdas:
+        for declared in self._plane.declared().all_lambdas:
             if declared.name == name:
-                arns = [f"{declared.arn}:{LATEST}", *declared.versions]
-                found = f"{declared.arn}:{qualifier}" in arns
+                found = qualifier in (LATEST, *_numbers(declared), *declared.aliases)
                 return _declared(declared, qualifier) if found else None
         if qualifier == LATEST:
             return self._account.find(Kind.LAMBDA, name)
@@ -647,19 +697,36 @@ def _require_limits(document: Mapping[str, Any]) -> None:
             )
 
 
+def _require_environment(document: Mapping[str, Any]) -> None:
+    problem = environment_problem((document.get("Environment") or {}).get("Variables") or {})
+    if problem:
+        raise _invalid(problem)
+
+
 def _require_region(call: ApiCall) -> None:
     match = _SCOPE.search(call.headers.get("authorization", ""))
     if match is not None and match[1] != _REGION:
         raise NotEmulated(f"A Lambda function in {match[1]} (Lambda@Edge's are in {_REGION})")
 
 
+def _numbers(declared: LambdaFunctionDeclaration) -> tuple[str, ...]:
+    """The numbers of a template's versions of a function."""
+    published = tuple(arn.rpartition(":")[2] for arn in declared.versions)
+    return published or tuple(one for one in declared.aliases if one.isdecimal())
+
+
 def _declared(declared: LambdaFunctionDeclaration, qualifier: str) -> Record:
+    """A function of the template; an alias is what its newest version is."""
+    numbers = _numbers(declared)
+    if qualifier != LATEST and qualifier not in numbers:
+        qualifier = numbers[-1] if numbers else LATEST
     kind = Kind.LAMBDA if qualifier == LATEST else Kind.LAMBDA_VERSION
-    document = {
+    arn = f"{declared.arn}:{qualifier}"
+    document: dict[str, Any] = {
         **_DEFAULTS,
         "Description": "Declared in the project's template",
         "FunctionName": declared.name,
-        "FunctionArn": declared.arn if qualifier == LATEST else f"{declared.arn}:{qualifier}",
+        "FunctionArn": declared.arn if qualifier == LATEST else arn,
         "Runtime": declared.runtime,
         "Handler": declared.handler,
         "Role": f"arn:aws:iam::{ACCOUNT_ID}:role/localpop-template",
@@ -670,8 +737,29 @@ def _declared(declared: LambdaFunctionDeclaration, qualifier: str) -> Record:
         "Version": qualifier,
         "RevisionId": "template",
         "Path": str(declared.path),
+        # A version at the edge is loaded by its own ARN, any other function by its name's.
+        "RunsAs": (arn if arn in declared.versions else declared.versions[-1])
+        if declared.versions
+        else declared.arn,
+        "Concurrency": declared.reserved_concurrency,
+        "EventInvoke": {
+            name: _event_invoke_shape(one) for name, one in declared.asynchronous.items()
+        },
     }
+    if declared.environment:
+        document["Environment"] = {"Variables": dict(declared.environment)}
+    if declared.dead_letter_arn:
+        document["DeadLetterConfig"] = {"TargetArn": declared.dead_letter_arn}
     return Record(kind, declared.name, document, 1, 0.0, 0.0)
+
+
+def _event_invoke_shape(config: EventInvokeConfig) -> dict[str, Any]:
+    told = {"OnSuccess": config.on_success, "OnFailure": config.on_failure}
+    return {
+        "MaximumRetryAttempts": config.retries,
+        "MaximumEventAgeInSeconds": config.max_age_s,
+        "DestinationConfig": {name: {"Destination": arn} for name, arn in told.items() if arn},
+    }
 
 
 def _page(records: Sequence[Record], given: Shape, shape: dict[str, Any]) -> Sequence[Record]:

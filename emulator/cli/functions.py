@@ -13,10 +13,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from emulator.app.function_trial import ask_running, run_here
-from emulator.app.invocation import Invoked, dump_result, invoke
+from emulator.app.invocation import (
+    Invoked,
+    InvokedPlainly,
+    dump_result,
+    invoke,
+    invoke_plainly,
+    is_regional,
+)
 from emulator.app.settings import current_settings
 from emulator.cli.common import add_declared_python, add_settings, get_json, overrides_of, run_loop
 from emulator.errors import ConfigError
+from emulator.project.local import LocalSettings
 from emulator.values.functions import EventType
 from emulator.values.messages import Response
 from emulator.wire.cloudfront_function_event import EventShape
@@ -44,6 +52,7 @@ examples:
   localpop invoke redirects --trigger origin-request --header 'Host: example.com' --json
   localpop event --uri /old | localpop invoke redirects --event -
 
+A function that no distribution runs takes any JSON by --event ({} without it) and gives any JSON.
 The result goes to standard output as JSON, everything else to standard error. The exit code is 1
 when the function failed. boto3 in the handler asks the AWS endpoint of a running localpop up.
 """
@@ -80,7 +89,7 @@ def add_commands(commands: Any) -> None:
     event.set_defaults(act=_event)
     run = commands.add_parser(
         "invoke",
-        help="run one Lambda@Edge function once, with no server",
+        help="run one Lambda function once, with no server",
         epilog=_INVOKE_EPILOG,
         formatter_class=formatter,
     )
@@ -189,8 +198,10 @@ def _cloudfront_function_event(example: Example) -> EventShape:
 
 
 def _invoke(arguments: argparse.Namespace) -> int:
-    written = _written(arguments)
     settings = current_settings(overrides_of(arguments))
+    if is_regional(settings, arguments.function):
+        return _invoke_plainly(arguments, settings)
+    written = _written(arguments)
     outcome: list[Invoked] = []
 
     async def once() -> int:
@@ -211,6 +222,50 @@ def _invoke(arguments: argparse.Namespace) -> int:
     else:
         _show(outcome[0], written)
     return 1 if outcome[0].failure else 0
+
+
+def _invoke_plainly(arguments: argparse.Namespace, settings: LocalSettings) -> int:
+    """A function in its Region: any JSON in, any JSON out."""
+    event: Any = {}
+    if arguments.event is not None:
+        event, _ = _read_json(arguments.event, "echo '{}' > event.json")
+    outcome: list[InvokedPlainly] = []
+
+    async def once() -> int:
+        outcome.append(
+            await invoke_plainly(
+                settings,
+                arguments.function,
+                event,
+                awslambdaric=arguments.awslambdaric,
+                declared_python=arguments.declared_python,
+            )
+        )
+        return 0
+
+    run_loop(once())
+    run, warnings = outcome[0].run, outcome[0].warnings
+    result = json.loads(run.payload)
+    if arguments.json:
+        shape = {
+            "failure" if run.failed else "result": result,
+            "warnings": list(warnings),
+            "logs": list(run.logs),
+            "duration_ms": run.billed_ms,
+            "init_ms": run.init_ms,
+            "max_memory_mb": run.max_memory_mb,
+        }
+        print(json.dumps(shape, indent=2, ensure_ascii=False))
+        return 1 if run.failed else 0
+    for warning in warnings:
+        _say(f"warning: {warning}")
+    print(json.dumps(result, indent=2, ensure_ascii=False), flush=True)
+    _say_log(run.logs)
+    _say(
+        f"{'failed' if run.failed else 'returned'}; {run.billed_ms:.2f} ms, cold start "
+        f"{run.init_ms:.0f} ms, {run.max_memory_mb} MB"
+    )
+    return 1 if run.failed else 0
 
 
 def _written(arguments: argparse.Namespace) -> WrittenEvent:

@@ -66,10 +66,12 @@ def _shown(finding: Finding) -> str:
 def _summary(declared: TemplateDeclarations, settings: LocalSettings) -> str:
     behaviors = sum(len(distribution.behaviors) for distribution in declared.distributions)
     names = ", ".join(path.name for path in settings.templates)
+    regional = declared.regional_lambdas
     return (
         f"{names}: {len(declared.distributions)} distribution(s), {behaviors} behaviors, "
         f"{len(declared.functions)} CloudFront Function(s), "
         f"{len(declared.lambdas)} Lambda@Edge function(s), {len(declared.stores)} store(s)"
+        + (f", {len(regional)} regional Lambda function(s)" if regional else "")
     )
 
 
@@ -207,7 +209,7 @@ class _View:
             for one in self.declared.functions
         ] + [
             {"name": one.name, "runtime": one.runtime, "code": one.path.name, "store": ""}
-            for one in self.declared.lambdas
+            for one in self.declared.all_lambdas
         ]
 
 

@@ -40,10 +40,10 @@ class Artifact:
         sha256: Its hash, in hexadecimal.
         size_bytes: Its size: that of the zip, or of the source text.
         limit_bytes: AWS's quota for that.
-        handler: Lambda@Edge: the handler.
-        code_sha256: Lambda@Edge: the hash as Lambda writes it.
-        unzipped_bytes: Lambda@Edge: the size of the files in the zip.
-        dependencies: Lambda@Edge: what was vendored, largest first.
+        handler: Lambda: the handler.
+        code_sha256: Lambda: the hash as Lambda writes it.
+        unzipped_bytes: Lambda: the size of the files in the zip.
+        dependencies: Lambda: what was vendored, largest first.
         code: CloudFront Functions: the source text.
         warnings: What is worth knowing before it is deployed.
     """
@@ -89,7 +89,7 @@ def _entry(artifact: Artifact) -> dict[str, Any]:
             "used_percent": round(100 * artifact.quota_used, 2),
         },
     }
-    if artifact.kind is FunctionKind.LAMBDA_AT_EDGE:
+    if artifact.kind is not FunctionKind.CLOUDFRONT_FUNCTION:
         entry |= {
             "handler": artifact.handler,
             "code_sha256": artifact.code_sha256,

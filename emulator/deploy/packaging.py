@@ -16,7 +16,7 @@ from emulator import quotas
 from emulator.deploy.archive import Archive, write_archive
 from emulator.deploy.artifacts import Artifact, Dependency
 from emulator.deploy.vendoring import Vendored, vendor
-from emulator.errors import ConfigError
+from emulator.errors import ConfigError, NotEmulated
 from emulator.project.declarations import FunctionDeclaration, LambdaFunctionDeclaration
 from emulator.runtimes.lambda_edge import build
 from emulator.runtimes.lambda_edge.declarations import check_configuration
@@ -58,7 +58,7 @@ def package_lambda(
     with_boto3: bool = False,
     limits: Limits = AWS_LIMITS,
 ) -> Artifact:
-    """Make a Lambda@Edge function's zip.
+    """Make a Lambda function's zip; one that no distribution runs has Lambda's own limits only.
 
     Args:
         declared: The function.
@@ -73,7 +73,7 @@ def package_lambda(
     _check(declared, where)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".packaging-") as temporary:
-        folder = build(declared.path, Path(temporary, "package"), declared.baked)
+        folder = build(declared.path, Path(temporary, "package"), declared.baked, declared.folders)
         vendored = _add_requirements(declared, folder, Path(temporary), with_boto3=with_boto3)
         _check_binaries(folder, declared.runtime, where)
         made = Path(temporary, "package.zip")
@@ -85,7 +85,7 @@ def package_lambda(
     return Artifact(
         name=declared.name,
         logical_id=declared.logical_id,
-        kind=FunctionKind.LAMBDA_AT_EDGE,
+        kind=FunctionKind.LAMBDA if declared.regional else FunctionKind.LAMBDA_AT_EDGE,
         runtime=declared.runtime,
         file=file,
         sha256=archive.sha256,
@@ -143,7 +143,10 @@ def remove_outdated(out: Path, artifacts: Sequence[Artifact]) -> None:
 
 # --- what AWS would refuse -----------------------------------------------------------------------
 def _check(declared: LambdaFunctionDeclaration, where: str) -> None:
-    """Restrictions of Lambda@Edge, in CloudFront's words (facts/lambda-at-edge.md 4.4, 6)."""
+    """Restrictions of Lambda@Edge, in CloudFront's words (facts/lambda-at-edge.md 4.4, 6).
+
+    Of a regional function only what Lambda itself refuses, and runtimes that cannot be packaged.
+    """
     check_configuration(
         LambdaDeclaration(
             declared.name,
@@ -152,15 +155,18 @@ def _check(declared: LambdaFunctionDeclaration, where: str) -> None:
             declared.path,
             declared.timeout_s,
             declared.memory_mb,
+            regional=declared.regional,
         ),
         where,
     )
     if not declared.runtime.startswith(("python3.", "nodejs")):
+        if declared.regional:
+            raise NotEmulated(f"Packaging for the runtime {declared.runtime}", where=where)
         raise ConfigError(
             f"Lambda@Edge has no runtime {declared.runtime!r} (it has Node.js and Python).",
             where=where,
         )
-    if declared.environment:
+    if declared.environment and not declared.regional:
         raise ConfigError(
             f"The function cannot have environment variables. Function: {declared.arn}",
             where=where,
@@ -200,7 +206,7 @@ def _check_size(
         if size > limit:
             largest = ", ".join(f"{one.name} {one.zipped_bytes:,}" for one in dependencies[:3])
             raise ConfigError(
-                f"{what} has {size:,} bytes; Lambda@Edge allows {limit:,}."
+                f"{what} has {size:,} bytes; Lambda allows {limit:,}."
                 + (f" The largest parts, in zipped bytes: {largest}." if largest else ""),
                 where=where,
                 mend="Take out what the handler does not need.",

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from emulator import quotas
-from emulator.errors import ApiError, ConfigError
+from emulator.errors import ApiError, ConfigError, NotEmulated
 from emulator.project.account import ProjectAccount
 from emulator.project.declarations import (
+    EventInvokeConfig,
     FunctionDeclaration,
     FunctionUrlDeclaration,
     LambdaFunctionDeclaration,
@@ -25,8 +26,8 @@ from emulator.project.declarations import (
 )
 from emulator.project.local import LocalFunction
 from emulator.project.reading import Notes, Section
-from emulator.project.resources import Resources
-from emulator.rules import function_lint
+from emulator.project.resources import ASSET_PATH, Resources
+from emulator.rules import function_lint, lambda_lint
 from emulator.rules.edge_associations import LambdaConfiguration
 from emulator.rules.key_value_store import contents_of, pair_bytes, store_arn
 from emulator.values.distribution import Distribution, OriginKind
@@ -211,6 +212,10 @@ class LambdaReader:
             f"Resources.{logical_id}.Metadata.{_BAKED_FILES}",
         )
         variables = properties.section("Environment").section("Variables")
+        dead_letters = properties.section("DeadLetterConfig").text("TargetArn")
+        reserved = properties.has("ReservedConcurrentExecutions") or (
+            properties.raw.get("ReservedConcurrentExecutions") == 0
+        )
         return LambdaFunctionDeclaration(
             logical_id,
             name,
@@ -223,6 +228,53 @@ class LambdaReader:
             baked,
             versions,
             {key: variables.text(key) for key in variables.raw},
+            False,
+            resources.folders(logical_id),
+            properties.whole("ReservedConcurrentExecutions", 0) if reserved else None,
+            dead_letters,
+        )
+
+    def has_code(self, resources: Resources, logical_id: str) -> bool:
+        """Whether anything says where a function's code is on this machine."""
+        name, arn = resources.name(logical_id, "FunctionName"), resources.lambda_arn(logical_id)
+        code = resources.properties(logical_id).raw.get("Code")
+        key = code.get("S3Key") if isinstance(code, dict) else None
+        return bool(
+            _said(self.account.answers.functions, logical_id, name, arn)
+            or resources.metadata(logical_id).get(ASSET_PATH)
+            or (isinstance(code, dict) and "ZipFile" in code)
+            or (isinstance(key, str) and resources.asset_of_key(key))
+        )
+
+    def read_regional(self, resources: Resources, logical_id: str) -> LambdaFunctionDeclaration:
+        """A Lambda function that runs in its Region, with its versions and aliases.
+
+        Raises:
+            ConfigError: Its code is nowhere.
+            NotEmulated: A container image.
+        """
+        properties = resources.properties(logical_id)
+        if properties.text("PackageType", "Zip") == "Image":
+            raise NotEmulated("A Lambda function from a container image", where=properties.where)
+        with self.notes.as_warnings():
+            declared = self.read(resources, logical_id, ())
+        self.notes.add(
+            *lambda_lint.check_regional(
+                declared.name,
+                declared.timeout_s,
+                declared.memory_mb,
+                declared.environment,
+                properties.where,
+            )
+        )
+        return replace(
+            declared,
+            regional=True,
+            aliases=(
+                *resources.lambda_qualifiers(logical_id, "AWS::Lambda::Version", "Version"),
+                *resources.lambda_qualifiers(logical_id, "AWS::Lambda::Alias", "AliasArn"),
+            ),
+            asynchronous=dict(_event_invoke_configs(resources, declared.name)),
         )
 
     def _code(
@@ -289,6 +341,26 @@ class LambdaReader:
             handler, runtime = _guess(path, name, said)
         return LambdaFunctionDeclaration(
             name, name, arn, handler, runtime, path, quotas.LAMBDA_TIMEOUT_MAX_S, versions=versions
+        )
+
+
+def _event_invoke_configs(
+    resources: Resources, name: str
+) -> Iterator[tuple[str, EventInvokeConfig]]:
+    """What happens to a function's asynchronous events, by qualifier."""
+    for logical_id in resources.of("AWS::Lambda::EventInvokeConfig"):
+        properties = resources.properties(logical_id)
+        if properties.text("FunctionName").rpartition(":")[2] != name:
+            continue
+        told = properties.section("DestinationConfig")
+        yield (
+            properties.text("Qualifier", "$LATEST"),
+            EventInvokeConfig(
+                properties.whole("MaximumRetryAttempts", quotas.LAMBDA_EVENT_RETRIES_MAX),
+                properties.whole("MaximumEventAgeInSeconds", quotas.LAMBDA_EVENT_AGE_MAX_S),
+                told.section("OnSuccess").text("Destination"),
+                told.section("OnFailure").text("Destination"),
+            ),
         )
 
 

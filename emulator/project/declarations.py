@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from emulator import quotas
 from emulator.values.distribution import Distribution
 from emulator.values.findings import Finding
 
@@ -53,6 +54,23 @@ class FunctionDeclaration:
 
 
 @dataclass(frozen=True, slots=True)
+class EventInvokeConfig:
+    """What Lambda does with events that nobody waits for (`AWS::Lambda::EventInvokeConfig`).
+
+    Args:
+        retries: MaximumRetryAttempts.
+        max_age_s: MaximumEventAgeInSeconds.
+        on_success: The ARN that is told of results; empty for none.
+        on_failure: The ARN that is told of failures; empty for none.
+    """
+
+    retries: int = quotas.LAMBDA_EVENT_RETRIES_MAX
+    max_age_s: int = quotas.LAMBDA_EVENT_AGE_MAX_S
+    on_success: str = ""
+    on_failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LambdaFunctionDeclaration:
     """An `AWS::Lambda::Function` with the versions that the template publishes.
 
@@ -67,7 +85,13 @@ class LambdaFunctionDeclaration:
         memory_mb: Its memory.
         baked: Files written into its package: name to JSON content.
         versions: ARNs of its versions that a distribution runs.
-        environment: Its variables; Lambda@Edge has none, a function URL's function may.
+        environment: Its variables; Lambda@Edge has none.
+        regional: Whether it runs in its Region, and no distribution runs it.
+        folders: Folders that are copied into its package: name there to folder here.
+        reserved_concurrency: How many executions it has for itself, and at most; None for none.
+        dead_letter_arn: DeadLetterConfig's target; empty for none.
+        aliases: Names and version numbers under which it can be invoked, beside `$LATEST`.
+        asynchronous: What happens to events that it does not wait for, by qualifier.
     """
 
     logical_id: str
@@ -81,6 +105,12 @@ class LambdaFunctionDeclaration:
     baked: Mapping[str, object] = field(default_factory=dict)
     versions: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    regional: bool = False
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    reserved_concurrency: int | None = None
+    dead_letter_arn: str = ""
+    aliases: tuple[str, ...] = ()
+    asynchronous: Mapping[str, EventInvokeConfig] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +157,7 @@ class TemplateDeclarations:
         stores: Key value stores.
         functions: CloudFront Functions.
         lambdas: Lambda functions with a version that a distribution runs.
+        regional_lambdas: All other Lambda functions whose code is here.
         distributions: Distributions.
         function_urls: Function URLs that are origins.
         buckets: S3 buckets.
@@ -137,8 +168,14 @@ class TemplateDeclarations:
     stores: tuple[StoreDeclaration, ...] = ()
     functions: tuple[FunctionDeclaration, ...] = ()
     lambdas: tuple[LambdaFunctionDeclaration, ...] = ()
+    regional_lambdas: tuple[LambdaFunctionDeclaration, ...] = ()
     distributions: tuple[Distribution, ...] = ()
     function_urls: tuple[FunctionUrlDeclaration, ...] = ()
     buckets: tuple[BucketDeclaration, ...] = ()
     files: tuple[Path, ...] = ()
     warnings: tuple[Finding, ...] = ()
+
+    @property
+    def all_lambdas(self) -> tuple[LambdaFunctionDeclaration, ...]:
+        """Every Lambda function, at the edge and in its Region."""
+        return (*self.lambdas, *self.regional_lambdas)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
@@ -50,6 +50,17 @@ class Notes:
                 )
             case _:
                 self.error(str(error), "")
+
+    @contextlib.contextmanager
+    def as_warnings(self) -> Iterator[None]:
+        """A block whose mistakes keep nobody from running the rest."""
+        before = len(self.found)
+        try:
+            yield
+        finally:
+            self.found[before:] = [
+                replace(one, severity=Severity.WARNING) for one in self.found[before:]
+            ]
 
     @contextlib.contextmanager
     def caught(self) -> Iterator[None]:

@@ -19,6 +19,7 @@ from emulator.project.stacks import Stack
 from emulator.rules.key_value_store import store_arn
 
 ASSET_PATH: Final = "aws:asset:path"
+PACKAGED_FOLDERS: Final = "localpop:packaged-folders"
 EXPORT_WRITER: Final = "Custom::CrossRegionExportWriter"
 _EXPORT_READER: Final = "Custom::CrossRegionExportReader"
 _EDGE_FUNCTION_READER: Final = "Custom::CrossRegionStringParameterReader"
@@ -213,6 +214,15 @@ class Resources:
         name = named.rpartition(":")[2]
         return f"{identifiers.lambda_arn(name, self.stack.region)}:{number}"
 
+    def lambda_qualifiers(self, logical_id: str, kind: str, attribute: str) -> list[str]:
+        """The version numbers or aliases that the template gives a function."""
+        name = self.name(logical_id, "FunctionName")
+        return [
+            str(self._lambda(one, kind.rpartition("::")[2], attribute)).rpartition(":")[2]
+            for one in self.of(kind)
+            if str(self._property(one, "FunctionName") or "").rpartition(":")[2] == name
+        ]
+
     def url_domain(self, logical_id: str) -> str:
         """A function URL's domain."""
         label = identifiers.function_url_id(self.stack.seed(logical_id))
@@ -300,6 +310,28 @@ class Resources:
         key = code.text("S3Key") if code is not None and code.has("S3Key") else ""
         found = self.asset_of_key(key)
         return self._existing(found, found.name, code.where) if code and found else None
+
+    def folders(self, logical_id: str) -> dict[str, Path]:
+        """Folders that go into a function's package as well: name there to folder here.
+
+        Raises:
+            ConfigError: One of them is not there, or no folder.
+        """
+        named = self.metadata(logical_id).get(PACKAGED_FOLDERS) or {}
+        where = f"{self.stack.label}: Resources.{logical_id}.Metadata.{PACKAGED_FOLDERS}"
+        if not isinstance(named, dict):
+            raise ConfigError(
+                f"{PACKAGED_FOLDERS} must be a mapping.",
+                where=where,
+                mend="Write {name in the package: folder beside the template}.",
+            )
+        found = {}
+        for name, path in named.items():
+            folder = self._existing(self.stack.file.parent / str(path), str(path), where)
+            if not folder.is_dir():
+                raise ConfigError(f"{path} is no folder.", where=where, mend="Name a folder.")
+            found[str(name)] = folder
+        return found
 
     def asset_of_key(self, key: str) -> Path | None:
         """The file or folder of a CDK asset, by its key in the assets' bucket."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from emulator.errors import ConfigError, NotEmulated
 from emulator.project import code, not_emulated
@@ -35,6 +36,8 @@ from emulator.values.findings import Finding, Severity
 from emulator.values.functions import EventType, FunctionKind
 
 Templates = Path | Sequence[Path]
+# Part of the logical id of the functions with which CDK makes its custom resources.
+_CDK_PROVIDER: Final = "CustomResourceProvider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +140,14 @@ class _ProjectReader:
         distributions = self._distributions()
         functions = self._functions(distributions)
         lambdas = self._lambdas(distributions)
+        regional = self._regional_lambdas(lambdas)
         stores = self._stores(functions)
         self._check_counts()
         declared = TemplateDeclarations(
             stores=stores,
             functions=functions,
             lambdas=lambdas,
+            regional_lambdas=regional,
             distributions=distributions,
             function_urls=self._function_urls(distributions),
             buckets=self._buckets(),
@@ -275,6 +280,26 @@ class _ProjectReader:
                     self._unknown_function(arn, "functions/edge")
                 else:
                     found.append(self.lambda_reader.elsewhere(arn, said, tuple(numbered)))
+        return tuple(found)
+
+    def _regional_lambdas(
+        self, at_the_edge: tuple[LambdaFunctionDeclaration, ...]
+    ) -> tuple[LambdaFunctionDeclaration, ...]:
+        """Every other Lambda function; one whose code cannot run here is no mistake of anybody."""
+        used = {function.arn for function in at_the_edge}
+        found: list[LambdaFunctionDeclaration] = []
+        for arn, (resources, logical_id) in self._lambda_resources().items():
+            # Code that is nowhere on this machine is nobody's mistake, nor are CDK's own helpers.
+            if arn in used or _CDK_PROVIDER in logical_id:
+                continue
+            if not self.lambda_reader.has_code(resources, logical_id):
+                continue
+            try:
+                found.append(self.lambda_reader.read_regional(resources, logical_id))
+            except (ConfigError, NotEmulated) as error:
+                what = error.what if isinstance(error, ConfigError) else str(error)
+                mend = error.mend if isinstance(error, ConfigError) else ""
+                self.notes.warn(f"{logical_id} cannot be invoked here: {what}", error.where, mend)
         return tuple(found)
 
     def _check_lambda(

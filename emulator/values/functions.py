@@ -29,10 +29,11 @@ class EventType(StrEnum):
 
 
 class FunctionKind(StrEnum):
-    """The two kinds of edge function."""
+    """The two kinds of edge function, and the one that runs in a Region."""
 
     CLOUDFRONT_FUNCTION = "CloudFront Function"
     LAMBDA_AT_EDGE = "Lambda@Edge"
+    LAMBDA = "Lambda function"
 
 
 @dataclass(frozen=True, slots=True)

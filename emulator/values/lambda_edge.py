@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -25,6 +26,9 @@ class LambdaDeclaration:
         memory_mb: The configured memory.
         version: The published version's number.
         source: The folder that the package was built from; where a debugger's breakpoints are.
+        regional: Whether it runs in its Region, as any Lambda function does, and not at the edge:
+            no restriction of Lambda@Edge holds for it.
+        environment: Its environment variables; at the edge there are none.
     """
 
     name: str
@@ -35,6 +39,8 @@ class LambdaDeclaration:
     memory_mb: int = 128
     version: str = "1"
     source: Path | None = None
+    regional: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,7 +198,7 @@ def test_a_function_to_debug_must_be_there(copied: Path) -> None:
     )
 
     assert outcome.returncode == 2
-    assert "no Lambda@Edge function 'nope' to debug. Known: answers" in outcome.stderr
+    assert "no Lambda function 'nope' to debug. Known: answers" in outcome.stderr
 
 
 def test_a_debugged_function_serves_viewers(copied: Path) -> None:

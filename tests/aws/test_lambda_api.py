@@ -240,3 +240,55 @@ def test_a_zip_cannot_leave_its_folder(account: Endpoint, lambda_client: Any, na
 
     assert answer["StatusCode"] == 200
     assert not list(account.account_folder.glob("outside.py"))
+
+
+def test_variables_reach_a_function_and_reserved_ones_are_refused(
+    lambda_client: Any, name: str
+) -> None:
+    """A function in its Region has an environment; Lambda's own names stay Lambda's."""
+    files = {"handler.py": "import os\ndef handler(e, c):\n    return os.environ['GREETING']\n"}
+    create(lambda_client, name, files, Environment={"Variables": {"GREETING": "hello"}})
+    answer = lambda_client.invoke(FunctionName=name)
+    refused = refusal(
+        lambda: lambda_client.update_function_configuration(
+            FunctionName=name, Environment={"Variables": {"AWS_REGION": "x"}}
+        )
+    )
+
+    assert json.loads(answer["Payload"].read()) == "hello"
+    assert refused[0] == "InvalidParameterValueException"
+    assert "reserved keys" in refused[2]
+
+
+def test_settings_beside_the_code(lambda_client: Any, name: str) -> None:
+    """Concurrency, what becomes of events, and aliases are kept and given back."""
+    create(lambda_client, name, Publish=True)
+    lambda_client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=2)
+    lambda_client.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
+    lambda_client.create_alias(FunctionName=name, FunctionVersion="1", Name="live")
+    concurrency = lambda_client.get_function_concurrency(FunctionName=name)
+    events = lambda_client.get_function_event_invoke_config(FunctionName=name)
+    aliases = lambda_client.list_aliases(FunctionName=name)["Aliases"]
+    by_alias = lambda_client.invoke(FunctionName=name, Qualifier="live", Payload=b"1")
+    lambda_client.delete_function_concurrency(FunctionName=name)
+    lambda_client.delete_function_event_invoke_config(FunctionName=name)
+    lambda_client.delete_alias(FunctionName=name, Name="live")
+    gone = [
+        refusal(lambda: lambda_client.get_alias(FunctionName=name, Name="live")),
+        refusal(lambda: lambda_client.get_function_event_invoke_config(FunctionName=name)),
+        refusal(
+            lambda: lambda_client.put_function_concurrency(
+                FunctionName=name, ReservedConcurrentExecutions=901
+            )
+        ),
+    ]
+
+    assert concurrency["ReservedConcurrentExecutions"] == 2
+    assert events["MaximumRetryAttempts"] == 0
+    assert [(one["Name"], one["FunctionVersion"]) for one in aliases] == [("live", "1")]
+    assert (by_alias["ExecutedVersion"], by_alias["Payload"].read()) == ("1", b"1")
+    assert [error for error, _, _ in gone] == [
+        "ResourceNotFoundException",
+        "ResourceNotFoundException",
+        "InvalidParameterValueException",
+    ]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from emulator import quotas
-from emulator.errors import ConfigError
+from emulator.errors import ConfigError, NotEmulated
 from emulator.runtimes.lambda_edge.modules import (
     MANAGED_MODULES,
     mentions,
@@ -24,7 +24,7 @@ from emulator.runtimes.lambda_edge.processes import SANDBOX_FOLDER
 from emulator.values.lambda_edge import LambdaDeclaration, LambdaEdgeSwitches
 
 _NODE_SUFFIXES: Final = (".js", ".mjs", ".cjs")
-_MEMORY_MIN_MB, _MEMORY_MAX_MB = 128, 10_240
+_MEMORY_MIN_MB, _MEMORY_MAX_MB = 128, quotas.LAMBDA_MEMORY_MAX_MB
 _HERE: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
 _SITE_PACKAGES: Final = ("purelib", "platlib")
 
@@ -64,6 +64,7 @@ def prepare(
 
     Raises:
         ConfigError: It cannot run; the message says how to mend it.
+        NotEmulated: A runtime that only functions in a Region have.
     """
     where = f"Lambda function {declaration.name}"
     package = declaration.package.absolute()
@@ -79,6 +80,11 @@ def prepare(
         return _on_declared_python(runnable, where) if declared_python else runnable
     if declaration.runtime.startswith("nodejs"):
         return _prepare_node(declaration, package, where)
+    if declaration.regional:
+        raise NotEmulated(
+            f"The Lambda runtime {declaration.runtime or '(none)'} (Node.js and Python are)",
+            where=where,
+        )
     # AWS: "Restrictions on Lambda@Edge" names Node.js and Python only, read 2026-11-20.
     raise ConfigError(
         f"Lambda@Edge has no runtime {declaration.runtime!r} (it has Node.js and Python).",
@@ -90,10 +96,19 @@ def prepare(
 def check_configuration(declaration: LambdaDeclaration, where: str) -> None:
     """Refuse what CloudFront refuses to associate, in its words (facts/lambda-at-edge.md 6).
 
+    A regional function has Lambda's own limits only.
+
     Raises:
         ConfigError: Time-out, memory, version or handler cannot be.
     """
-    if not 0 < declaration.timeout_s <= quotas.LAMBDA_TIMEOUT_MAX_S:
+    if declaration.regional:
+        if not 0 < declaration.timeout_s <= quotas.LAMBDA_REGIONAL_TIMEOUT_MAX_S:
+            raise ConfigError(
+                f"Timeout {declaration.timeout_s:g} is not between 1 and "
+                f"{quotas.LAMBDA_REGIONAL_TIMEOUT_MAX_S} s.",
+                where=where,
+            )
+    elif not 0 < declaration.timeout_s <= quotas.LAMBDA_TIMEOUT_MAX_S:
         raise ConfigError(
             "The function timeout is larger than the maximum allowed for functions that are "
             f"triggered by a CloudFront event: {declaration.timeout_s:g} "
@@ -107,7 +122,7 @@ def check_configuration(declaration: LambdaDeclaration, where: str) -> None:
             f"{_MEMORY_MAX_MB} MB.",
             where=where,
         )
-    if not declaration.version.isdigit():
+    if not declaration.regional and not declaration.version.isdigit():
         raise ConfigError(
             "The function ARN must reference a specific function version. (The ARN must end with "
             f"the version number.) It ends with {declaration.version!r}.",

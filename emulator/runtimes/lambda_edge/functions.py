@@ -95,12 +95,15 @@ class LambdaFunctions:
 
     Args:
         clock: For durations and dates.
-        endpoint_url: The AWS endpoint that a function in this Region is told of; None for none.
+        endpoint_url: The AWS endpoint that a function in this Region is told of; asked with an
+            empty text for a function that runs beside the endpoint. None for none.
         max_environments: How many environments may be at work at once on this machine; further
             invocations wait in order, which AWS's would not (`LambdaRun.queued_ms`). So many
             runs of 100 ms each are done in a second, times ten.
         max_kept: How many environments may be alive in all, idle ones included; each holds some
             20 MB of its own when it has a boto3 client.
+        max_regional: As `max_environments`, for functions that run in a Region: apart, because
+            those wait for models and queues, and viewers must never wait for them.
         max_starting: How many may be starting at once; a start is pure CPU. The machine's cores
             when not given.
         concurrency_per_region: AWS's quota of concurrent executions; beyond it, throttled.
@@ -120,6 +123,7 @@ class LambdaFunctions:
         endpoint_url: Callable[[str], str] | None,
         max_environments: int = 16,
         max_kept: int = 32,
+        max_regional: int = 32,
         max_starting: int | None = None,
         concurrency_per_region: int = quotas.LAMBDA_CONCURRENCY_PER_REGION,
         switches: LambdaEdgeSwitches | None = None,
@@ -142,8 +146,10 @@ class LambdaFunctions:
         self._spawners: dict[tuple[str, ...], Spawner] = {}
         self._debugging: list[DebugSpawner] = []
         self._environments = 0
-        self.pool = EnvironmentPool(
-            max_environments, max_kept, max_starting or os.cpu_count() or 1, clock.now_ms
+        starting = max_starting or os.cpu_count() or 1
+        self.pool = EnvironmentPool(max_environments, max_kept, starting, clock.now_ms)
+        self.regional_pool = EnvironmentPool(
+            max_regional, max_regional + 16, starting, clock.now_ms
         )
 
     @property
@@ -164,7 +170,7 @@ class LambdaFunctions:
 
     async def close(self) -> None:
         """End every sandbox."""
-        await self.pool.close()
+        await asyncio.gather(self.pool.close(), self.regional_pool.close())
         spawners = [*self._spawners.values(), *self._debugging]
         await asyncio.gather(*(spawner.close() for spawner in spawners))
         self._spawners.clear()
@@ -186,7 +192,8 @@ class LambdaFunctions:
 
     def unload(self, function: LoadedLambda) -> None:
         """End a function's environments; invocations at work end first."""
-        self.pool.retire(lambda key: isinstance(key, tuple) and key[0] is function)
+        for pool in (self.pool, self.regional_pool):
+            pool.retire(lambda key: isinstance(key, tuple) and key[0] is function)
         self._debugging = [one for one in self._debugging if one is not function.spawner]
 
     def write_log(
@@ -223,11 +230,19 @@ class PlainRun:
         payload: The returned JSON; the error's JSON when it failed.
         failed: Whether the function did not run to its end.
         logs: START, the function's own lines, END and REPORT.
+        request_id: Lambda's id of the invocation.
+        billed_ms: The handler's own time.
+        init_ms: Real milliseconds of a cold start; 0 when it was warm.
+        max_memory_mb: The most memory the environment has used so far.
     """
 
     payload: bytes
     failed: bool
     logs: tuple[str, ...]
+    request_id: str = ""
+    billed_ms: float = 0.0
+    init_ms: float = 0.0
+    max_memory_mb: int = 0
 
 
 @dataclass(slots=True)
@@ -253,9 +268,14 @@ class LoadedLambda:
         # What whoever looks at the next request should know, such as a save that was held back.
         self.notice = ""
         declaration = runnable.declaration
-        self._name = functions.switches.function_name_prefix + declaration.name
-        # DG edge-functions-logs: the prefix is there in every Region.
-        self._group = f"/aws/lambda/us-east-1.{declaration.name}"
+        if declaration.regional:
+            self._name, self._pool = declaration.name, functions.regional_pool
+            self._group = f"/aws/lambda/{declaration.name}"
+        else:
+            self._name = functions.switches.function_name_prefix + declaration.name
+            self._pool = functions.pool
+            # DG edge-functions-logs: the prefix is there in every Region.
+            self._group = f"/aws/lambda/us-east-1.{declaration.name}"
 
     @property
     def declaration(self) -> LambdaDeclaration:
@@ -321,7 +341,9 @@ class LoadedLambda:
         finally:
             functions.in_flight[region] -= 1
 
-    async def invoke(self, payload: object, *, region: str = "us-east-1") -> PlainRun:
+    async def invoke(
+        self, payload: object, *, region: str = "us-east-1", request_id: str = ""
+    ) -> PlainRun:
         """Run the function as Lambda's own API does: any event in, any JSON out.
 
         CloudFront's laws do not count here ("Testing and debugging Lambda@Edge functions").
@@ -329,15 +351,26 @@ class LoadedLambda:
         Args:
             payload: The event, as JSON has it.
             region: Where it runs.
+            request_id: Lambda's id of the invocation, which retries of an event share; made up
+                when not given.
         """
-        invocation = _Invocation(None, payload, str(uuid.uuid4()), region, self._group)
+        invocation = _Invocation(
+            None, payload, request_id or str(uuid.uuid4()), region, self._group
+        )
         try:
             problem = await self._execute(invocation)
         except LambdaFunctionError as error:
             problem = error.detail
-        if problem is None:
-            return PlainRun(invocation.reply.payload, False, invocation.lines)
-        return PlainRun(_error_payload(invocation, problem), True, invocation.lines)
+        failed, taken = problem is not None, invocation.taken
+        return PlainRun(
+            _error_payload(invocation, problem or "") if failed else invocation.reply.payload,
+            failed,
+            invocation.lines,
+            invocation.request_id,
+            self._billed_ms(invocation),
+            taken.init_ms if taken is not None else 0.0,
+            -(-invocation.reply.max_memory_kb // 1024),
+        )
 
     async def _run(self, invocation: _Invocation) -> LambdaRun:
         problem = await self._execute(invocation)
@@ -350,7 +383,7 @@ class LoadedLambda:
         functions, region = self._functions, invocation.region
         invocation.started_ms = functions.clock.now_ms()
         try:
-            taken = await functions.pool.take((self, region), self._maker(region))
+            taken = await self._pool.take((self, region), self._maker(region))
         except SandboxStartError as error:
             raise self._failed(invocation, f"The sandbox could not be started: {error}") from error
         invocation.taken = taken
@@ -526,7 +559,8 @@ class LoadedLambda:
             "log_group": self._group,
             "log_stream": stream,
             "arn": f"arn:aws:lambda:{seen_region}:{_ACCOUNT_ID}:function:{self._name}"
-            f":{declaration.version}",
+            # What is invoked by its name alone has no version in its ARN.
+            + ("" if declaration.version == "$LATEST" else f":{declaration.version}"),
         }
         config: dict[str, Any] = {
             "handler": declaration.handler,
@@ -550,9 +584,16 @@ class LoadedLambda:
     def _variables(
         self, names: dict[str, str], seen_region: str, region: str, temp: Path
     ) -> dict[str, str]:
-        """Lambda's reserved variables and nothing of the user's (facts/lambda-at-edge.md 4.6)."""
+        """Lambda's variables (facts/lambda-at-edge.md 4.6), and the function's own.
+
+        Those that Lambda lets a function set itself come first, reserved ones last.
+        """
         declaration = self.declaration
         variables = {
+            "LANG": "en_US.UTF-8",
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "TZ": ":UTC",
+            **declaration.environment,
             "_HANDLER": declaration.handler,
             "AWS_ACCESS_KEY_ID": "ASIALOCALPOPLOCALPOP",
             "AWS_SECRET_ACCESS_KEY": "localpop",
@@ -569,15 +610,14 @@ class LoadedLambda:
             "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001",
             "LAMBDA_TASK_ROOT": str(self._runnable.package),
             "LAMBDA_RUNTIME_DIR": "/var/runtime",
-            "LANG": "en_US.UTF-8",
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "TZ": ":UTC",
             # Ours: a temporary folder of its own, and no configuration of this machine's user.
             "TMPDIR": str(temp),
             "HOME": str(temp),
         }
         if self._functions.endpoint_url is not None:
-            variables["AWS_ENDPOINT_URL"] = self._functions.endpoint_url(region)
+            # In its Region a function is as near to AWS's services as they are to one another.
+            away = "" if declaration.regional else region
+            variables["AWS_ENDPOINT_URL"] = self._functions.endpoint_url(away)
         return variables
 
 
@@ -593,12 +633,16 @@ def _error_payload(invocation: _Invocation, problem: str) -> bytes:
                 "stackTrace": error["trace"].splitlines(),
             }
         )
+    # The log has the type behind the sentence, the answer has it in a field of its own.
+    sentence, _, error_type = problem.rpartition(" Runtime.")
+    error_type = f"Runtime.{error_type}" if sentence else "Runtime.ExitError"
+    sentence = sentence or problem
+    if invocation.reply.outcome is Outcome.TIMED_OUT:
+        error_type, sentence = "Sandbox.Timedout", f"Error: {problem}"
     return orjson.dumps(
         {
-            "errorType": "Sandbox.Timedout"
-            if invocation.reply.outcome is Outcome.TIMED_OUT
-            else "Runtime.ExitError",
-            "errorMessage": f"RequestId: {invocation.request_id} {problem}",
+            "errorType": error_type,
+            "errorMessage": f"RequestId: {invocation.request_id} {sentence}",
         }
     )
 

@@ -19,19 +19,26 @@ from emulator.errors import ConfigError
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".DS_Store", ".git", ".mypy_cache")
 
 
-def build(source: Path, target: Path, baked: Mapping[str, object]) -> Path:
+def build(
+    source: Path,
+    target: Path,
+    baked: Mapping[str, object],
+    folders: Mapping[str, Path] | None = None,
+) -> Path:
     """Make the package folder anew.
 
     Args:
         source: The function's source folder; left as it is.
         target: The package folder; replaced as a whole, so a running function never sees half.
         baked: File name to content: text as it is, anything else as JSON.
+        folders: Name in the package to a folder that is copied there too, such as a Python
+            package that several functions share.
 
     Returns:
         The target.
 
     Raises:
-        ConfigError: There is no source folder, or a baked name leaves the package.
+        ConfigError: There is no source folder, or a name leaves the package.
     """
     if not source.is_dir():
         raise ConfigError(
@@ -42,6 +49,9 @@ def build(source: Path, target: Path, baked: Mapping[str, object]) -> Path:
     fresh = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
     try:
         shutil.copytree(source, fresh, ignore=_LEFT_OUT, dirs_exist_ok=True)
+        for name, folder in (folders or {}).items():
+            inside = _inside(fresh, name, "packaged folder")
+            shutil.copytree(folder, inside, ignore=_LEFT_OUT, dirs_exist_ok=True)
         for name, content in baked.items():
             _bake(fresh, name, content)
         if target.exists():
@@ -53,12 +63,17 @@ def build(source: Path, target: Path, baked: Mapping[str, object]) -> Path:
 
 
 def _bake(folder: Path, name: str, content: object) -> None:
-    file = folder / name
-    if not file.resolve().is_relative_to(folder.resolve()):
-        raise ConfigError(f"The baked file {name!r} is not inside the package.")
+    file = _inside(folder, name, "baked file")
     file.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, str):
         file.write_text(content, encoding="utf-8")
         return
     text = json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True)
     file.write_text(text + "\n", encoding="utf-8")
+
+
+def _inside(folder: Path, name: str, what: str) -> Path:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ConfigError(f"The {what} {name!r} is not inside the package.")
+    return path
