@@ -18,7 +18,7 @@ from typing import Any
 
 from emulator.app.emulator import Emulator, running
 from emulator.app.settings import current_settings
-from emulator.cli import fault, functions, invalidate, kvs, package, places, predict
+from emulator.cli import fault, functions, invalidate, kvs, package, places, policy, predict
 from emulator.cli.common import (
     add_declared_python,
     add_settings,
@@ -133,6 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     fault.add_command(commands)
     invalidate.add_command(commands)
     kvs.add_command(commands)
+    policy.add_command(commands)
     reset = commands.add_parser(
         "reset", help="forget every store, distribution and function, and moto's services"
     )
