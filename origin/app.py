@@ -85,6 +85,9 @@ def create_app(
             # route, and a Lambda@Edge function before the second.
             Route("/answers/{action}", answers.respond),
             Route("/lambda-answers/{action}", answers.respond),
+            # Where the edge sends on a request whose long answer is not in its bucket any more. As
+            # above, the user comes from the session, so it is nobody's answer but the asker's own.
+            Route("/answer-bodies/{name}/{form}/{action}", answers.respond),
         ],
         exception_handlers={HTTPException: _on_http_exception, Exception: _on_surprise},
         lifespan=lifespan,

@@ -5,7 +5,10 @@
 // It deploys exactly as it is (AWS::CloudFront::Function, FunctionCode = this file) and needs one
 // associated key value store with
 //   config/session-key     the key that session cookies are signed with (HS256)
-//   {UserID}_{ActionID}    {"answer": text, "generated": epoch s, "expires": epoch s}
+//   {UserID}_{ActionID}    an answer; its members stand in origin/precompute/artifact.py
+//   version/{scope}        the current version tag of what answers of that scope were made from
+// and a distribution with the origins AnswerBodies (S3: answers too long for the store) and Api.
+// The function answer_headers belongs to the same behavior's viewer-response.
 // Only what CloudFront's JavaScript engine has is used here: no for-of, destructuring, spread, default
 // parameters or optional chaining, and no await within arguments.
 
@@ -17,19 +20,25 @@ const PATH = /^\/answers\/([a-z0-9-]{1,64})$/;
 // 31 December 9999: the last day that an HTTP date can name.
 const LAST_DATE = 253402300799;
 const USER_ID = /^[A-Za-z0-9.-]{1,64}$/;
+const BODY = /^\/answer-bodies\/[A-Za-z0-9_-]{32}$/;
+const SCOPE = /^[a-z0-9-]{1,64}$/;
+const VERSION = /^[A-Za-z0-9._:+-]{1,64}$/;
+// Below this confidence an answer without a floor of its own is stale.
+const CONFIDENCE_FLOOR = 0.5;
 
 async function handler(event) {
     const request = event.request;
     try {
-        const response = await lookUp(request);
-        return response === null ? request : response;
+        const answered = await lookUp(request);
+        return answered === null ? request : answered;
     } catch (error) {
         // A missing key, a broken value, a store that cannot be read: the origin answers.
         return request;
     }
 }
 
-// The stored answer as a response, or null. Throws when anything on the way is missing.
+// The stored answer as a response, or the request for its body, or null. Throws when anything on
+// the way is missing.
 async function lookUp(request) {
     const path = PATH.exec(request.uri);
     if (path === null || (request.method !== 'GET' && request.method !== 'HEAD')) {
@@ -50,12 +59,99 @@ async function lookUp(request) {
     }
     const stored = await store.get(`${user}_${action}`);
     const answer = JSON.parse(stored);
-    if (typeof answer.answer !== 'string' || !Number.isInteger(answer.generated)
-        || !Number.isInteger(answer.expires) || answer.expires <= now
-        || answer.expires > LAST_DATE) {
+    if (!isWhole(answer)) {
         return null;
     }
-    return respond(request, action, answer, now);
+    const stale = await staleness(store, answer, now);
+    if (stale !== null) {
+        return answer.fallback === 'none' ? noAnswer(action, stale) : null;
+    }
+    return answer.body === undefined
+        ? respond(request, action, answer, now)
+        : toBody(request, action, answer.body);
+}
+
+// Whether all that a hit needs is there, and nothing that is there is broken.
+function isWhole(answer) {
+    return Number.isInteger(answer.generated) && Number.isInteger(answer.expires)
+        && answer.expires <= LAST_DATE
+        && (answer.body === undefined
+            ? typeof answer.answer === 'string'
+            : typeof answer.body === 'string' && BODY.test(answer.body))
+        && (answer.version === undefined || isText(answer.version, VERSION))
+        && (answer.scope === undefined || isText(answer.scope, SCOPE))
+        && (answer.floor === undefined || Number.isFinite(answer.floor))
+        && (answer.confidence === undefined
+            || (Number.isFinite(answer.confidence) && Number.isInteger(answer.half_life)
+                && answer.half_life > 0));
+}
+
+function isText(value, pattern) {
+    return typeof value === 'string' && pattern.test(value);
+}
+
+// Why an answer may not be served any more, or null.
+async function staleness(store, answer, now) {
+    if (answer.expires <= now) {
+        return 'expired';
+    }
+    if (answer.confidence !== undefined) {
+        const age = Math.max(0, now - answer.generated);
+        const left = answer.confidence * Math.pow(0.5, age / answer.half_life);
+        if (left < (answer.floor === undefined ? CONFIDENCE_FLOOR : answer.floor)) {
+            return 'degraded';
+        }
+    }
+    if (answer.scope !== undefined) {
+        const current = await currentVersion(store, answer.scope);
+        if (current !== null && current !== answer.version) {
+            return 'lagging';
+        }
+    }
+    return null;
+}
+
+// A scope's version tag, or null: as long as nothing has changed there is none.
+async function currentVersion(store, scope) {
+    try {
+        const version = await store.get(`version/${scope}`);
+        return version;
+    } catch (error) {
+        return null;
+    }
+}
+
+// Asks for the body in S3 instead; if it is not to be had, the origin answers at the same path.
+function toBody(request, action, body) {
+    request.uri = `${body}/${wantsStream(request) ? 'sse' : 'json'}/${action}`;
+    request.querystring = {};
+    // The body is one answer and not a file: no parts of it, and no 304.
+    delete request.headers.range;
+    delete request.headers['if-range'];
+    delete request.headers['if-match'];
+    delete request.headers['if-none-match'];
+    delete request.headers['if-modified-since'];
+    delete request.headers['if-unmodified-since'];
+    cf.createRequestOriginGroup({
+        originIds: [{ originId: 'AnswerBodies' }, { originId: 'Api' }],
+        failoverCriteria: { statusCodes: [403, 404, 500, 502, 503, 504] }
+    });
+    return request;
+}
+
+// What the contract asks for where an old answer would be worse than none.
+function noAnswer(action, stale) {
+    return {
+        statusCode: 404,
+        statusDescription: 'Not Found',
+        headers: {
+            'content-type': { value: 'application/json; charset=utf-8' },
+            'cache-control': { value: 'private, no-store' },
+            'x-answer-source': { value: 'none' },
+            'x-answer-stale': { value: stale }
+        },
+        body: JSON.stringify({ action: action, answer: null })
+    };
 }
 
 // The UserID of a session that is signed with the key and has not expired, or null.
@@ -99,26 +195,33 @@ function equal(a, b) {
 }
 
 function respond(request, action, answer, now) {
-    const accept = request.headers.accept;
-    const wantsStream = Boolean(accept)
-        && allValues(accept).toLowerCase().includes('text/event-stream');
+    const asStream = wantsStream(request);
+    const headers = {
+        'content-type': {
+            value: asStream ? 'text/event-stream' : 'application/json; charset=utf-8'
+        },
+        'cache-control': { value: 'private, no-store' },
+        'x-answer-source': { value: 'edge' },
+        'x-answer-age': { value: String(Math.max(0, now - answer.generated)) },
+        'x-answer-expires': { value: new Date(answer.expires * 1000).toUTCString() }
+    };
+    if (answer.version !== undefined) {
+        headers['x-answer-version'] = { value: answer.version };
+    }
     return {
         statusCode: 200,
         statusDescription: 'OK',
-        headers: {
-            'content-type': {
-                value: wantsStream ? 'text/event-stream' : 'application/json; charset=utf-8'
-            },
-            'cache-control': { value: 'private, no-store' },
-            'x-answer-source': { value: 'edge' },
-            'x-answer-age': { value: String(Math.max(0, now - answer.generated)) },
-            'x-answer-expires': { value: new Date(answer.expires * 1000).toUTCString() }
-        },
-        body: wantsStream
+        headers: headers,
+        body: asStream
             ? `data: ${JSON.stringify({ text: answer.answer })}\n\n`
                 + `event: done\ndata: ${JSON.stringify({ action: action })}\n\n`
             : JSON.stringify({ action: action, answer: answer.answer })
     };
+}
+
+function wantsStream(request) {
+    const accept = request.headers.accept;
+    return Boolean(accept) && allValues(accept).toLowerCase().includes('text/event-stream');
 }
 
 // A header that came more than once has all its values in multiValue.

@@ -3,6 +3,10 @@
 `GET /lambda-answers/{ActionID}` with a valid session is looked up as `UserID_ActionID`. A hit is
 answered here; everything else (another path, no valid session, no answer, an expired one, a store
 that cannot be reached) goes on to the origin unchanged, which then says what is wrong, if anything.
+An answer too long for the store lies in S3: the request goes on with the body's path, and the
+function answer_body_lambda at the same behavior's origin-request fetches it.
+
+The members of a stored answer stand in origin/precompute/artifact.py.
 
 Only CloudFront Functions can read a key value store at the edge. A Lambda@Edge function asks the
 store's data API over the network, signed with SigV4A; hence `awscrt` in requirements.txt, the
@@ -30,6 +34,10 @@ MISS_TTL_S = 1.0
 SESSION_KEY_TTL_S = 60.0
 # After a failed read the store is left alone for this long; its time-outs would cost every viewer.
 STORE_PAUSE_S = 2.0
+# A scope's current version tag: shorter than an answer, because it says which answers are stale.
+VERSION_TTL_S = 1.0
+# Below this confidence an answer without a floor of its own is stale.
+CONFIDENCE_FLOOR = 0.5
 # Entries of at most 1.5 KB each, in a function of 128 MB.
 MEMORY_MAX_ENTRIES = 2_000
 
@@ -37,6 +45,17 @@ SESSION_KEY_NAME = "config/session-key"
 _PATH = re.compile(r"/lambda-answers/([a-z0-9-]{1,64})")
 _USER_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
+_BODY = re.compile(r"/answer-bodies/[A-Za-z0-9_-]{32}")
+_SCOPE = re.compile(r"[a-z0-9-]{1,64}")
+_VERSION = re.compile(r"[A-Za-z0-9._:+-]{1,64}")
+_OF_FILES = (
+    "range",
+    "if-range",
+    "if-match",
+    "if-none-match",
+    "if-modified-since",
+    "if-unmodified-since",
+)
 _TOKEN_MAX_CHARS = 4_096
 # 9999-12-31T23:59:59Z: later than any HTTP date.
 _LAST_DATE_S = 253_402_300_799
@@ -129,27 +148,60 @@ def handler(event: Event, context: object) -> Event:
     user_id = _session_user(request["headers"], now_s)
     if user_id is None:
         return request
-    answer = _stored_answer(f"{user_id}_{path[1]}", now_s)
+    answer = _stored_answer(f"{user_id}_{path[1]}")
     if answer is None:
         return request
-    return _response(path[1], answer, _accepts_events(request["headers"]), now_s)
+    stale = _staleness(answer, now_s)
+    if stale is not None:
+        return _no_answer(path[1], stale) if answer.get("fallback") == "none" else request
+    as_events = _accepts_events(request["headers"])
+    if "body" in answer:
+        return _to_body(request, path[1], answer["body"], as_events)
+    return _response(path[1], answer, as_events, now_s)
 
 
-def _stored_answer(key: str, now_s: float) -> Event | None:
-    """An answer that has not expired."""
+def _stored_answer(key: str) -> Event | None:
+    """An answer with all that a hit needs, and nothing broken in it."""
     value = STORE.get(key, ANSWER_TTL_S)
     try:
         answer = json.loads(value or "null")
     except ValueError:
         print(f"[ERROR] the value of {key!r} is not JSON")
         return None
-    if not isinstance(answer, dict) or not _is_text(answer.get("answer")):
-        return None
+    return answer if isinstance(answer, dict) and _is_whole(answer) else None
+
+
+def _is_whole(answer: Event) -> bool:
     generated, expires = answer.get("generated"), answer.get("expires")
     # `type(...) is int`: in Python, True is an int as well.
-    if type(generated) is not int or type(expires) is not int:
-        return None
-    return answer if now_s < expires <= _LAST_DATE_S else None
+    if type(generated) is not int or type(expires) is not int or expires > _LAST_DATE_S:
+        return False
+    if "body" in answer:
+        has_text = _matches(_BODY, answer["body"])
+    else:
+        has_text = _is_text(answer.get("answer"))
+    return (
+        has_text
+        and ("version" not in answer or _matches(_VERSION, answer["version"]))
+        and ("scope" not in answer or _matches(_SCOPE, answer["scope"]))
+        and ("floor" not in answer or _is_number(answer["floor"]))
+        and (
+            "confidence" not in answer
+            or (_is_number(answer["confidence"]) and _is_positive(answer.get("half_life")))
+        )
+    )
+
+
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in {int, float} and abs(value) < 1e18  # type: ignore[arg-type]
+
+
+def _is_positive(value: object) -> bool:
+    return type(value) is int and 0 < value < 10**18
 
 
 def _is_text(value: object) -> bool:
@@ -158,6 +210,49 @@ def _is_text(value: object) -> bool:
     # Half a character, which JSON can hold and a response cannot.
     except UnicodeEncodeError:
         return False
+
+
+def _staleness(answer: Event, now_s: float) -> str | None:
+    """Why an answer may not be served any more."""
+    if answer["expires"] <= now_s:
+        return "expired"
+    if "confidence" in answer:
+        age_s = max(0.0, now_s - answer["generated"])
+        left = answer["confidence"] * 0.5 ** (age_s / answer["half_life"])
+        if left < answer.get("floor", CONFIDENCE_FLOOR):
+            return "degraded"
+    if "scope" in answer:
+        current = STORE.get(f"version/{answer['scope']}", VERSION_TTL_S)
+        # As long as nothing has changed there is no tag.
+        if current is not None and current != answer.get("version"):
+            return "lagging"
+    return None
+
+
+def _to_body(request: Event, action_id: str, body: str, as_events: bool) -> Event:
+    """The request for the body in S3; if it is not to be had, the origin answers at that path."""
+    request["uri"] = f"{body}/{'sse' if as_events else 'json'}/{action_id}"
+    request["querystring"] = ""
+    # The body is one answer and not a file: no parts of it, and no 304.
+    for name in _OF_FILES:
+        request["headers"].pop(name, None)
+    return request
+
+
+def _no_answer(action_id: str, stale: str) -> Event:
+    """What the contract asks for where an old answer would be worse than none."""
+    headers = {
+        "content-type": "application/json; charset=utf-8",
+        "cache-control": "private, no-store",
+        "x-answer-source": "none",
+        "x-answer-stale": stale,
+    }
+    return {
+        "status": "404",
+        "statusDescription": "Not Found",
+        "headers": {name: [{"value": value}] for name, value in headers.items()},
+        "body": _json({"action": action_id, "answer": None}),
+    }
 
 
 def _response(action_id: str, answer: Event, as_events: bool, now_s: float) -> Event:
@@ -177,6 +272,8 @@ def _response(action_id: str, answer: Event, as_events: bool, now_s: float) -> E
         "x-answer-age": str(max(0, int(now_s) - answer["generated"])),
         "x-answer-expires": formatdate(answer["expires"], usegmt=True),
     }
+    if "version" in answer:
+        headers["x-answer-version"] = answer["version"]
     return {
         "status": "200",
         "statusDescription": "OK",

@@ -23,6 +23,7 @@ from emulator.values.functions import EdgeLocation, EventType, FunctionEvent, Fu
 from emulator.values.headers import Headers
 from emulator.values.key_values import StoreSnapshot
 from emulator.values.messages import Request, Response
+from emulator.values.origin_changes import CreatedOriginGroup
 
 pytestmark = pytest.mark.anyio
 
@@ -56,7 +57,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 async def function(anyio_backend: str) -> AsyncIterator[LoadedFunction]:
     """The function as deployed, at a fixed time."""
-    engine = CloudFrontFunctions(VirtualClock(epoch_ms=NOW_S * 1000 + 500))
+    engine = CloudFrontFunctions(VirtualClock(epoch_ms=NOW_S * 1000 + 500), changes_origins=True)
     yield engine.load("answer_lookup", CODE.read_text("utf-8"), RUNTIME_2)
     await engine.close()
 
@@ -78,6 +79,7 @@ class Ask:
     answer: Any = None
     stored_as: str = "user-001_morning-briefing"
     has_store: bool = True
+    version: str | None = None
 
     def event(self) -> FunctionEvent:
         """The event that the function gets."""
@@ -99,6 +101,8 @@ class Ask:
         items = {self.stored_as: text}
         if self.key is not None:
             items["config/session-key"] = self.key
+        if self.version is not None:
+            items["version/policies"] = self.version
         return StoreSnapshot(ARN, next(VERSION), items, 0, 0.0, 0.0)
 
 
@@ -169,6 +173,11 @@ async def test_hit_for_an_answer_of_1_kb(function: LoadedFunction) -> None:
 HS256_KEYED_BY_NONE = f"{part({'alg': 'none'})}.{part(CLAIMS)}."
 PARTS = token().split(".")
 EXPIRED = {**ANSWER, "expires": NOW_S}
+VERSIONED = {**ANSWER, "version": "v2", "scope": "policies"}
+# 42 seconds old: 0.66 has become 0.4934, and 1 has become 0.7474.
+SURE = {**ANSWER, "confidence": 1, "half_life": 100}
+LONG = {"body": "/answer-bodies/" + "aB3-_" * 6 + "xy", "generated": NOW_S - 42}
+LONG = {**LONG, "expires": NOW_S + 600}
 
 MISSES = {
     "no session": Ask(session=None),
@@ -212,6 +221,18 @@ MISSES = {
     "an expiry that is true": Ask(answer={**ANSWER, "expires": True}),
     "an expiry after the last date": Ask(answer={**ANSWER, "expires": 10**15}),
     "an answer that is no text": Ask(answer={**ANSWER, "answer": {"a": 1}}),
+    "an answer that lags": Ask(answer=VERSIONED, version="v3"),
+    "a confidence that has run out": Ask(answer={**SURE, "confidence": 0.66}),
+    "a confidence under its own floor": Ask(answer={**SURE, "floor": 0.75}),
+    "a confidence in text": Ask(answer={**SURE, "confidence": "1"}),
+    "a confidence without half-life": Ask(answer={**ANSWER, "confidence": 1}),
+    "a half-life of nothing": Ask(answer={**SURE, "half_life": 0}),
+    "a version with a line break": Ask(answer={**ANSWER, "version": "a\r\nb"}),
+    "a scope that is no name": Ask(answer={**VERSIONED, "scope": "../config"}),
+    "a body elsewhere": Ask(answer={**LONG, "body": "/elsewhere/" + "a" * 32}),
+    "a body that climbs": Ask(answer={**LONG, "body": "/answer-bodies/../../x"}),
+    "a body that is no text": Ask(answer={**LONG, "body": 7}),
+    "a long answer that has expired": Ask(answer={**LONG, "expires": NOW_S}),
     "a value that is not JSON": Ask(answer="nope"),
     "a value that is null": Ask(answer="null"),
     "no session key": Ask(key=None),
@@ -238,6 +259,76 @@ async def test_everything_else_is_passed_on(function: LoadedFunction, ask: Ask) 
     event, outcome = await run(function, ask)
 
     assert outcome.result is event.request
+
+
+@pytest.mark.parametrize(
+    ("answer", "version"),
+    [
+        (VERSIONED, None),
+        (VERSIONED, "v2"),
+        ({**ANSWER, "version": "v2"}, "v3"),
+        (SURE, None),
+        ({**SURE, "confidence": 0.67}, None),
+        ({**SURE, "confidence": 0.1, "floor": 0.07}, None),
+        ({**SURE, "confidence": 0.5, "generated": NOW_S + 1000}, None),
+    ],
+)
+async def test_an_answer_that_keeps_its_contract_is_a_hit(
+    function: LoadedFunction, answer: dict[str, Any], version: str | None
+) -> None:
+    """Current, or of a scope that never changed; sure enough still; its version is shown."""
+    _, outcome = await run(function, Ask(answer=answer, version=version))
+
+    assert isinstance(outcome.result, Response)
+    assert outcome.result.status == 200
+    assert outcome.result.headers.get("x-answer-version") == answer.get("version", "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (EXPIRED, "expired"),
+        ({**SURE, "confidence": 0.5}, "degraded"),
+        (VERSIONED, "lagging"),
+    ],
+)
+async def test_stale_and_worse_than_none(
+    function: LoadedFunction, answer: dict[str, Any], why: str
+) -> None:
+    """With `fallback` "none" a viewer is told so, and the origin is not asked."""
+    _, outcome = await run(function, Ask(answer={**answer, "fallback": "none"}, version="v3"))
+    response = outcome.result
+
+    assert isinstance(response, Response)
+    assert response.status == 404
+    assert response.body == b'{"action":"morning-briefing","answer":null}'
+    assert response.headers.get("x-answer-source") == "none"
+    assert response.headers.get("x-answer-stale") == why
+    assert response.headers.get("cache-control") == "private, no-store"
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"), [("*/*", "json"), ("text/event-stream", "sse")], ids=["JSON", "events"]
+)
+async def test_a_long_answer_is_asked_for_in_the_bucket(
+    function: LoadedFunction, accept: str, form: str
+) -> None:
+    """As a whole, without the viewer's query; the origin stands by."""
+    headers = (("Range", "bytes=0-9"), ("If-None-Match", '"x"'), ("X-Other", "stays"))
+    ask = Ask(answer=LONG, accept=accept, headers=headers, querystring="versionId=1")
+    _, outcome = await run(function, ask)
+    request = outcome.result
+
+    assert isinstance(request, Request)
+    assert request.uri == f"{LONG['body']}/{form}/morning-briefing"
+    assert request.querystring == ""
+    assert "range" not in request.headers
+    assert "if-none-match" not in request.headers
+    assert request.headers.get("x-other") == "stays"
+    change = outcome.origin_change
+    assert isinstance(change, CreatedOriginGroup)
+    assert (change.primary.origin_id, change.secondary.origin_id) == ("AnswerBodies", "Api")
+    assert {403, 404, 503} <= set(change.status_codes)
 
 
 async def test_the_user_of_the_session_counts(function: LoadedFunction) -> None:

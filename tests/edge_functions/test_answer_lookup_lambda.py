@@ -169,6 +169,11 @@ def answer(text: str, *, generated_ago_s: int = 60, expires_in_s: int = 600) -> 
     )
 
 
+def more(**members: object) -> str:
+    """A stored answer with more members."""
+    return json.dumps({**json.loads(answer("x")), **members})
+
+
 def segment(value: object) -> str:
     """One part of a JWT."""
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
@@ -274,6 +279,14 @@ def test_everything_else_goes_on_unchanged(desk: Desk) -> None:
         "user-001_half-character": '{"answer": "\\ud800", "generated": 1, "expires": 9999999999}',
         "user-001_true": '{"answer": "x", "generated": true, "expires": 9999999999}',
         "a_b_morning-briefing": answer("not a UserID"),
+        "user-001_lagging": more(version="v2", scope="policies"),
+        "user-001_unsure": more(confidence=0.6, half_life=100),
+        "user-001_under-its-floor": more(confidence=0.9, half_life=10**6, floor=0.95),
+        "user-001_no-half-life": more(confidence=1),
+        "user-001_no-scope": more(version="v2", scope="../x"),
+        "user-001_no-version": more(version="a\r\nb"),
+        "user-001_elsewhere": more(body="/elsewhere/x"),
+        "version/policies": "v3",
     }
     desk.store.values.update(stored)
     requests = {
@@ -397,3 +410,48 @@ def test_without_awscrt_in_its_requirements_every_read_fails_as_on_aws(desk: Des
     assert run.result is request
     assert desk.store.calls == []
     assert any("MissingDependencyException" in line for line in run.logs)
+
+
+def test_an_answer_that_keeps_its_contract_is_a_hit(desk: Desk) -> None:
+    """Current, of a scope that never changed, or still sure enough; its version is shown."""
+    function = desk.fresh()
+    desk.store.values |= {
+        "version/policies": "v2",
+        "user-001_current": more(version="v2", scope="policies"),
+        "user-001_never-changed": more(version="v2", scope="others"),
+        "user-001_sure": more(version="v2", confidence=1, half_life=100),
+    }
+    for action in ("current", "never-changed", "sure"):
+        response = desk.ask(function, get(session(), f"/lambda-answers/{action}")).result
+        assert isinstance(response, Response), action
+        assert response.headers.get("x-answer-version") == "v2"
+
+
+def test_stale_and_worse_than_none(desk: Desk) -> None:
+    """With `fallback` "none" a viewer is told so, and why."""
+    function = desk.fresh()
+    desk.store.values |= {
+        "version/policies": "v3",
+        "user-001_lagging": more(version="v2", scope="policies", fallback="none"),
+        "user-001_degraded": more(confidence=0.6, half_life=100, fallback="none"),
+        "user-001_expired": more(expires=1, fallback="none"),
+    }
+    for why in ("lagging", "degraded", "expired"):
+        response = desk.ask(function, get(session(), f"/lambda-answers/{why}")).result
+        assert isinstance(response, Response), why
+        assert response.status == 404
+        assert response.body == f'{{"action":"{why}","answer":null}}'.encode()
+        assert response.headers.get("x-answer-stale") == why
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"), [("*/*", "json"), ("text/event-stream", "sse")], ids=["JSON", "events"]
+)
+def test_a_long_answer_is_asked_for_by_its_path(desk: Desk, accept: str, form: str) -> None:
+    """The function at origin-request takes it from there."""
+    body = "/answer-bodies/" + "aB3-_" * 6 + "xy"
+    desk.store.values["user-001_morning-briefing"] = more(body=body)
+    result = desk.ask(desk.fresh(), get(session(), accept=accept)).result
+
+    assert isinstance(result, Request)
+    assert result.uri == f"{body}/{form}/morning-briefing"
