@@ -146,7 +146,9 @@ class Objects:
             OriginError: It is in no cache, and no origin answered.
             EdgeFunctionError: An origin function failed.
         """
-        request = replace(request, uri=object_path(passage.distribution, request.uri))
+        path = object_path(passage.distribution, request.uri)
+        if path != request.uri:
+            request = replace(request, uri=path)
         if not uses_cache(passage.behavior, request.method) or wants_websocket(request):
             pop = passage.journey.place.pop.code
             fetched = await self.fetcher.fetch(request, passage, pop, _range_of(request))
@@ -219,7 +221,8 @@ class Objects:
             "Age", str(age_s(stored.fetched_s, now_s))
         )
         shown = "Error" if response.status >= 400 else result
-        return Answer(replace(response, headers=aged), shown, stored.origin_status, layer)
+        aged_response = Response(response.status, response.reason, aged, response.body)
+        return Answer(aged_response, shown, stored.origin_status, layer)
 
     def _part(self, request: Request, response: Response) -> Response:
         """What a Range header asks for; the whole where it cannot be had in parts."""

@@ -44,6 +44,8 @@ def is_not_modified(request: Request, stored: Response) -> bool:
     tags = request.headers.get_all("if-none-match")
     if tags:
         return _names_tag(", ".join(tags), stored.headers.get("etag"))
+    if "if-modified-since" not in request.headers:
+        return False
     since_s = http_date_s(request.headers.get("if-modified-since"))
     changed_s = http_date_s(stored.headers.get("last-modified"))
     return since_s is not None and changed_s is not None and changed_s <= since_s

@@ -89,8 +89,10 @@ def for_viewer(
     if lines and lines[0] == ("Server", "CloudFront"):
         # The edge made it: Server and Date lead.
         return Headers([*lines, cache, via, pop, *alt_svc, request_id])
-    first = [pair for name in _FIRST for pair in lines if pair[0].lower() == name]
-    rest = [pair for pair in lines if pair[0].lower() not in _MOVED]
-    age = [pair for pair in lines if pair[0].lower() == "age"]
-    cookies = [pair for pair in lines if pair[0].lower() == "set-cookie"]
+    moved: dict[str, list[tuple[str, str]]] = {name: [] for name in _MOVED}
+    rest: list[tuple[str, str]] = []
+    for pair in lines:
+        moved.get(pair[0].lower(), rest).append(pair)
+    first = [pair for name in _FIRST for pair in moved[name]]
+    age, cookies = moved["age"], moved["set-cookie"]
     return Headers([*first, *rest, via, *alt_svc, *age, *cookies, cache, pop, request_id])

@@ -23,7 +23,7 @@ def wants_websocket(request: Request) -> bool:
     if request.method != "GET" or request.http_version != "1.1":
         return False
     headers = request.headers
-    if headers.get("upgrade").strip().lower() != "websocket":
+    if "upgrade" not in headers or headers.get("upgrade").strip().lower() != "websocket":
         return False
     return "upgrade" in (word.strip() for word in headers.get("connection").lower().split(","))
 

@@ -13,29 +13,31 @@ class Headers:
     nothing is ever folded, because functions see every line (facts/lambda-at-edge.md 2.2).
     """
 
-    __slots__ = ("_pairs",)
+    __slots__ = ("_firsts", "_pairs")
 
     def __init__(self, pairs: Iterable[tuple[str, str]] | Mapping[str, str] = ()) -> None:
         self._pairs: tuple[tuple[str, str], ...] = (
             tuple(pairs.items()) if isinstance(pairs, Mapping) else tuple(pairs)
         )
+        # A request's headers are asked for twenty names and more; most others for none.
+        self._firsts: dict[str, str] | None = None
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of the name, else the default."""
-        wanted = name.lower()
-        for key, value in self._pairs:
-            if key.lower() == wanted:
-                return value
-        return default
+        return self._by_name().get(name.lower(), default)
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Every value of the name, in order."""
         wanted = name.lower()
+        if wanted not in self._by_name():
+            return ()
         return tuple(value for key, value in self._pairs if key.lower() == wanted)
 
     def without(self, *names: str) -> Self:
-        """A copy without these names."""
+        """The same without these names."""
         gone = {name.lower() for name in names}
+        if gone.isdisjoint(self._by_name()):
+            return self
         return type(self)(pair for pair in self._pairs if pair[0].lower() not in gone)
 
     def with_added(self, name: str, value: str) -> Self:
@@ -61,8 +63,14 @@ class Headers:
         return self._pairs
 
     def __contains__(self, name: object) -> bool:
-        wanted = str(name).lower()
-        return any(key.lower() == wanted for key, _ in self._pairs)
+        return str(name).lower() in self._by_name()
+
+    def _by_name(self) -> dict[str, str]:
+        """Each name in lower case with its first value."""
+        firsts = self._firsts
+        if firsts is None:
+            firsts = self._firsts = {key.lower(): value for key, value in reversed(self._pairs)}
+        return firsts
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._pairs)

@@ -134,6 +134,7 @@ class ViewerConnection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._timeout: asyncio.TimerHandle | None = None
+        self._expected_by_s = 0.0
         self._refused = False
         self._closing = False
         self._paused = False
@@ -282,9 +283,6 @@ class ViewerConnection(asyncio.Protocol):
     def _queue(self, request: Request) -> None:
         if self._refused or self._closing:
             return
-        if self._timeout is not None:
-            self._timeout.cancel()
-            self._timeout = None
         keep_alive = self._parser.should_keep_alive()
         if self._task is not None:
             self._waiting.append((request, keep_alive))
@@ -413,12 +411,23 @@ class ViewerConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _expect_within(self, seconds: float) -> None:
-        if self._timeout is not None:
-            self._timeout.cancel()
-        self._timeout = asyncio.get_running_loop().call_later(seconds, self._timed_out)
+        """Close unless a request's head is complete by then."""
+        loop = asyncio.get_running_loop()
+        self._expected_by_s = loop.time() + seconds
+        # A timer that rings too early sets itself anew: cheaper than one for each request.
+        if self._timeout is None or self._timeout.when() > self._expected_by_s:
+            if self._timeout is not None:
+                self._timeout.cancel()
+            self._timeout = loop.call_at(self._expected_by_s, self._timed_out)
 
     def _timed_out(self) -> None:
-        if self._task is None and self._transport is not None:
+        self._timeout = None
+        if self._task is not None or self._transport is None or self._transport.is_closing():
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._expected_by_s:
+            self._timeout = loop.call_at(self._expected_by_s, self._timed_out)
+        else:
             self._transport.close()
 
 
