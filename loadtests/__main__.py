@@ -12,8 +12,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -25,6 +27,7 @@ from typing import Any
 from loadtests.arrivals import load_sessions
 from loadtests.errors import BadInputError
 from loadtests.predictions import Predictions, comparison_table, read_predictions
+from loadtests.profiles import FOLDER, profile_names, read_profile
 from loadtests.report import write_report
 from loadtests.samples import FALLBACKS, HITS, read_recording
 from loadtests.settings import OPTIONS, Settings, add_options
@@ -58,10 +61,45 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     run = commands.add_parser("run", help="run Locust, print the table, write the report")
     run.add_argument("--host", default=os.environ.get("LOADTEST_HOST"), help="the server to test")
-    run.add_argument("--time", type=float, default=30.0, metavar="SECONDS", help="length (30)")
+    run.add_argument(
+        "--time",
+        type=float,
+        metavar="SECONDS",
+        help="length; the profile is stretched or pressed to it (the profile's)",
+    )
+    run.add_argument(
+        "--profile",
+        dest="load_profile",
+        metavar="NAME",
+        default=argparse.SUPPRESS,
+        help="the same as --load-profile",
+    )
     _add_outcome(run)
     add_options(run)
+    several = run.add_argument_group("several processes and machines (docs/load-tests.md)")
+    several.add_argument("--processes", type=int, metavar="N", help="load from N processes here")
+    several.add_argument(
+        "--expect-workers",
+        type=int,
+        metavar="N",
+        help="load from N workers that `python -m loadtests worker` starts, here or elsewhere",
+    )
+    several.add_argument(
+        "--master-bind-host", default="127.0.0.1", metavar="ADDRESS", help="for them (127.0.0.1)"
+    )
+    several.add_argument(
+        "--master-bind-port", type=int, default=5557, metavar="PORT", help="for them (5557)"
+    )
     run.set_defaults(act=_run)
+    worker = commands.add_parser(
+        "worker", help="make load for a `run --expect-workers` here or on another machine"
+    )
+    worker.add_argument("--master-host", default="127.0.0.1", metavar="ADDRESS")
+    worker.add_argument("--master-port", type=int, default=5557, metavar="PORT")
+    worker.add_argument("--processes", type=int, metavar="N", help="in N processes")
+    worker.set_defaults(act=_work)
+    profiles = commands.add_parser("profiles", help="the load profiles that come with this")
+    profiles.set_defaults(act=_list_profiles)
     report = commands.add_parser("report", help="rebuild table and report from a samples file")
     report.add_argument("samples", type=Path, help="what a run wrote, such as report/samples.jsonl")
     _add_outcome(report)
@@ -98,27 +136,38 @@ def _run(options: argparse.Namespace) -> int:
     samples = Path(options.samples) if options.samples else options.out / SAMPLES
     options.samples = str(samples)
     settings = Settings.from_options(options)
+    profile = settings.profile
     host = check_host(options.host, settings.allow_remote)
     viewers = len(load_sessions(settings.sessions))
     predictions = _predictions(options)
-    if options.time <= settings.warmup_s:
-        raise BadInputError(f"--time: {options.time:g} s is no longer than the warm-up.")
-    print(
-        f"load test: {settings.rate_per_s:g} requests/s for {options.time:g} s, {viewers} viewers "
-        f"at {len(settings.places)} places, against {host}",
-        flush=True,
-    )
+    time_s = options.time or profile.seconds
+    if time_s <= profile.warmup_s:
+        raise BadInputError(f"--time: {time_s:g} s is no longer than the warm-up.")
+    print(f"load test: {_load(settings)} for {time_s:g} s, {viewers} viewers ", end="")
+    print(f"at {len(settings.places)} places, against {host}", flush=True)
     samples.unlink(missing_ok=True)
-    code = _run_locust(_locust_command(options, host), samples, options.time)
+    code = _run_locust(_locust_command(options, host, time_s), samples, time_s)
     if code not in (*_HARMLESS_EXIT_CODES, VOID):
         return code
     return _conclude(samples, options, predictions)
 
 
-def _locust_command(options: argparse.Namespace, host: str) -> list[str]:
+def _load(settings: Settings) -> str:
+    profile = settings.profile
+    if settings.closed_loop:
+        return f"closed loop of {settings.closed_loop}"
+    peak = profile.rate_per_s * profile.peak_times
+    rate = f"{profile.rate_per_s:g} requests/s"
+    return rate if peak == profile.rate_per_s else f"{profile.name}, {rate}, up to {peak:g},"
+
+
+def _locust_command(options: argparse.Namespace, host: str, time_s: float) -> list[str]:
     """Locust's own command line, with each of our options as a flag."""
     words = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--host", host]
-    words += ["--headless", "--only-summary", "-u", "1", "-t", f"{options.time:g}s"]
+    users = str(options.closed_loop or options.processes or options.expect_workers or 1)
+    words += ["--headless", "--only-summary", "-u", users, "-r", users]
+    words += ["-t", f"{math.ceil(time_s)}s"]
+    words += _distribution(options)
     # Without its log set-up Locust's own summary, whose percentiles are rounded, is not printed;
     # warnings and errors still are.
     words += ["--skip-log-setup", "--exit-code-on-error", "0"]
@@ -127,6 +176,53 @@ def _locust_command(options: argparse.Namespace, host: str) -> list[str]:
         if value is not None:
             words += [f"--{option.name}", str(value)]
     return [*words, "--allow-remote"] if options.allow_remote else words
+
+
+def _distribution(options: argparse.Namespace) -> list[str]:
+    """Locust's own flags for several processes or machines."""
+    if options.processes and options.expect_workers:
+        raise BadInputError("--processes, --expect-workers: give one of them.")
+    if options.processes:
+        # A port of their own, so that two runs do not meet.
+        port = str(_free_port())
+        own = ["--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port]
+        return ["--processes", str(options.processes), *own]
+    if options.expect_workers:
+        bind = ["--master-bind-host", options.master_bind_host]
+        bind += ["--master-bind-port", str(options.master_bind_port)]
+        return ["--master", "--expect-workers", str(options.expect_workers), *bind]
+    return []
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _work(options: argparse.Namespace) -> int:
+    """Be a worker of a run elsewhere until it ends."""
+    words = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--worker"]
+    words += ["--master-host", options.master_host, "--master-port", str(options.master_port)]
+    if options.processes:
+        words += ["--processes", str(options.processes)]
+    process = subprocess.Popen(words)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        # Ctrl-C went to Locust too; it sends what it has and leaves.
+        process.wait()
+        return INTERRUPTED
+
+
+def _list_profiles(options: argparse.Namespace) -> int:
+    for name in profile_names():
+        profile = read_profile(name)
+        peak = profile.rate_per_s * profile.peak_times
+        print(f"{name:<12} {profile.seconds:>5g} s, up to {peak:>3g}/s  {profile.description}")
+    print(f"\nThe files are in {FOLDER}; copy one, and give it to --profile.")
+    return 0
 
 
 def _run_locust(words: list[str], samples: Path, time_s: float) -> int:

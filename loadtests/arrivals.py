@@ -6,6 +6,9 @@ they come, however long the last one waits.
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import math
 import random
 import re
 from collections.abc import Iterator
@@ -13,13 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtests.errors import BadInputError
-from loadtests.settings import Settings
+from loadtests.profiles import Phase, Profile, Weights
 
-PRECOMPUTED_ACTIONS = ("morning-briefing", "deployment-summary", "ticket-digest")
-"""Actions whose answers are generated ahead of time."""
-
-FALLBACK_ACTIONS = ("weekly-review", "incident-timeline")
-"""Actions the origin knows, but nobody generates ahead of time."""
+NOBODY = "none"
+"""`--sessions none`: viewers without a session, for servers that want none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class Arrival:
         target: The URL's path.
         wants_stream: Whether the viewer accepts server-sent events.
         session: Who asks.
+        on_new_connection: Whether it is asked on a connection of its own.
     """
 
     at_s: float
@@ -47,26 +48,93 @@ class Arrival:
     target: str
     wants_stream: bool
     session: Session
+    on_new_connection: bool = False
+
+
+class Crowd:
+    """Draws viewers and their questions from a profile's weights, with a generator of its own."""
+
+    def __init__(self, profile: Profile, sessions: tuple[Session, ...], rng: random.Random) -> None:
+        self._profile, self._sessions, self._rng = profile, sessions, rng
+        self._places = _Choice(profile.places)
+        self._paths = _Choice(profile.paths)
+        self._hits = _Choice(profile.hit_actions)
+        self._misses = _Choice(profile.miss_actions)
+
+    def login(self, at_s: float) -> Iterator[Arrival]:
+        """All that one viewer asks who comes at that moment."""
+        profile, rng = self._profile, self._rng
+        place, session = self._places.draw(rng), rng.choice(self._sessions)
+        is_new = rng.random() < profile.new_connection_share
+        for number in range(profile.questions):
+            asked_s = at_s + number * profile.question_gap_s
+            yield self._question(asked_s, place, session, is_new=is_new and number == 0)
+
+    def _question(self, at_s: float, place: str, session: Session, *, is_new: bool) -> Arrival:
+        profile, rng = self._profile, self._rng
+        misses = rng.random() < profile.miss_share
+        streams = rng.random() < profile.stream_share
+        action = (self._misses if misses else self._hits).draw(rng)
+        return Arrival(
+            at_s=at_s,
+            place=place,
+            target=self._paths.draw(rng).replace("{action}", action),
+            wants_stream=misses and streams,
+            session=session,
+            on_new_connection=is_new,
+        )
+
+
+def crowd(profile: Profile, sessions: tuple[Session, ...], seed: int, driver: int) -> Crowd:
+    """The viewers of one driver; same seed, same viewers."""
+    return Crowd(profile, sessions, random.Random(f"{seed}/{driver}/who"))
 
 
 def schedule(
-    settings: Settings,
+    profile: Profile,
     sessions: tuple[Session, ...],
+    seed: int,
+    *,
     start_s: float = 0.0,
     driver: int = 0,
     drivers: int = 1,
 ) -> Iterator[Arrival]:
-    """The arrivals of one driver of `drivers`, endless and in order.
+    """The arrivals of one driver of `drivers`, in order; endless unless the rate ends at 0.
 
     Independent Poisson streams add up to one, so any number of drivers makes the whole rate.
     """
-    rng = random.Random(f"{settings.seed}/{driver}")
-    rate_per_s = settings.rate_per_s / drivers
-    at_s = start_s
+    people = crowd(profile, sessions, seed, driver)
+    waiting: list[tuple[float, int, Arrival]] = []
+    numbers = itertools.count()
+    for at_s in moments(profile, seed, start_s=start_s, driver=driver, drivers=drivers):
+        while waiting and waiting[0][0] <= at_s:
+            yield heapq.heappop(waiting)[2]
+        for arrival in people.login(at_s):
+            heapq.heappush(waiting, (arrival.at_s, next(numbers), arrival))
+    while waiting:
+        yield heapq.heappop(waiting)[2]
+
+
+def moments(
+    profile: Profile, seed: int, *, start_s: float = 0.0, driver: int = 0, drivers: int = 1
+) -> Iterator[float]:
+    """When one driver's viewers come, in seconds.
+
+    Arrivals of a changing rate are those of a constant one on a clock that runs as fast as the rate
+    (the integrated rate is the operational time; Cinlar, "Introduction to Stochastic Processes").
+    """
+    rng = random.Random(f"{seed}/{driver}")
+    # Each viewer brings several questions, and the rate counts questions.
+    step = drivers * profile.questions / profile.rate_per_s
+    is_even = profile.arrivals == "even"
+    # Even drivers take turns, else they would all fire in step.
+    passed = _passed(profile.phases, start_s) + (driver * step / drivers if is_even else 0.0)
     while True:
-        even = settings.arrivals == "even"
-        at_s += 1 / rate_per_s if even else rng.expovariate(rate_per_s)
-        yield _arrival(at_s, settings, sessions, rng)
+        passed += step if is_even else step * rng.expovariate(1.0)
+        at_s = _moment(profile.phases, passed)
+        if at_s is None:
+            return
+        yield at_s
 
 
 def load_sessions(path: Path) -> tuple[Session, ...]:
@@ -75,15 +143,19 @@ def load_sessions(path: Path) -> tuple[Session, ...]:
     Raises:
         BadInputError: It cannot be read, has no session, or a line is not `<UserID> <token>`.
     """
+    if str(path) == NOBODY:
+        return (Session("", ""),)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInputError(
             f"--sessions: {path} cannot be read ({error}). "
             "Make one with `python -m origin.session issue`."
         ) from error
     sessions = tuple(
-        _session(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()
+        _session(path, number, line)
+        for number, line in enumerate(text.splitlines(), start=1)
+        if line.strip()
     )
     if not sessions:
         raise BadInputError(
@@ -92,20 +164,41 @@ def load_sessions(path: Path) -> tuple[Session, ...]:
     return sessions
 
 
-def _arrival(
-    at_s: float, settings: Settings, sessions: tuple[Session, ...], rng: random.Random
-) -> Arrival:
-    falls_back = rng.random() < settings.fallback_share
-    by_lambda = rng.random() < settings.lambda_share
-    streams = rng.random() < settings.stream_share
-    action = rng.choice(FALLBACK_ACTIONS if falls_back else PRECOMPUTED_ACTIONS)
-    return Arrival(
-        at_s=at_s,
-        place=rng.choice(settings.places),
-        target=f"/{'lambda-answers' if by_lambda else 'answers'}/{action}",
-        wants_stream=falls_back and streams,
-        session=rng.choice(sessions),
-    )
+def _passed(phases: tuple[Phase, ...], at_s: float) -> float:
+    """The operational time at a moment."""
+    passed = 0.0
+    for phase in phases:
+        if at_s < phase.seconds:
+            slope = (phase.to_times - phase.from_times) / phase.seconds
+            return passed + at_s * (phase.from_times + slope * at_s / 2)
+        passed += phase.area
+        at_s -= phase.seconds
+    return passed + at_s * phases[-1].to_times
+
+
+def _moment(phases: tuple[Phase, ...], passed: float) -> float | None:
+    """The moment of an operational time; None when it is never reached."""
+    start_s = 0.0
+    for phase in phases:
+        if passed < phase.area:
+            slope = (phase.to_times - phase.from_times) / phase.seconds
+            root = math.sqrt(max(0.0, phase.from_times**2 + 2 * slope * passed))
+            return start_s + 2 * passed / (phase.from_times + root)
+        passed -= phase.area
+        start_s += phase.seconds
+    last = phases[-1].to_times
+    return start_s + passed / last if last > 0 else None
+
+
+class _Choice:
+    """Draws from weights."""
+
+    def __init__(self, weights: Weights) -> None:
+        self._names = list(weights)
+        self._cumulated = list(itertools.accumulate(weights.values()))
+
+    def draw(self, rng: random.Random) -> str:
+        return rng.choices(self._names, cum_weights=self._cumulated)[0]
 
 
 def _session(path: Path, number: int, line: str) -> Session:

@@ -1,12 +1,17 @@
 """The Locust file: viewers all over the world ask for answers, on a schedule that waits for nobody.
 
     locust -f loadtests/locustfile.py --host http://127.0.0.1:8080 --headless -u 1 -t 30s
+    locust -f loadtests/locustfile.py --host http://127.0.0.1:8080    # http://localhost:8089
 
 Theory of operation. A Locust "user" here is not a viewer but a *driver*: one greenlet that walks
 down a seeded schedule and spawns a greenlet per arrival. Each request's latency counts from the
 moment it was meant to start, so neither a frozen server nor a lagging generator can hide (a closed
 loop would simply stop asking: measured with a server that froze 2 s in 10, its p95 said 6 ms and
-the truth was 1,500). `-u 2` means two drivers that share the rate.
+the truth was 1,500). `-u 2` means two drivers that share the rate. With `--closed-loop` a user is a
+viewer after all, who asks, waits and asks again.
+
+In several processes (`--processes N -u N`, or `--master` and `--worker`) each worker has a driver,
+and sends its samples to the master, which writes them (`collecting.py`).
 
 Each place has a connection pool of its own, because a connection belongs to the viewers of one
 place and CloudFront's set-up cost is paid per connection. The pools are geventhttpclient's, the
@@ -20,13 +25,14 @@ import logging
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter, time
 from typing import Any, ClassVar
 
 import gevent
+import locust.stats
 from gevent.pool import Group
 from geventhttpclient.client import HTTPClient
 from geventhttpclient.response import HTTPParseError, HTTPSocketPoolResponse
@@ -39,8 +45,20 @@ from locust.runners import MasterRunner, Runner, WorkerRunner
 # Locust puts this file's folder on the path, not the folder above it, where `loadtests` is.
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from loadtests.arrivals import Arrival, load_sessions, schedule
+from loadtests.arrivals import Arrival, Session, crowd, load_sessions, schedule
+from loadtests.collecting import (
+    END,
+    SAMPLES,
+    SHARE,
+    STOP,
+    Collector,
+    Share,
+    WorkerSamples,
+    dump_share,
+    parse_share,
+)
 from loadtests.errors import BadInputError
+from loadtests.profiles import DEFAULT_PROFILE, profile_text
 from loadtests.samples import (
     TIMED_OUT,
     DeliveryPath,
@@ -63,6 +81,12 @@ CONNECTIONS_PER_PLACE = 1_000
 """More than are ever open: in a full pool arrivals would wait in line, a closed loop by stealth."""
 
 VOID_EXIT_CODE = 3
+FLUSH_EVERY_S = 0.5
+"""How often a worker sends its samples."""
+
+COLLECT_GRACE_S = 6.0
+"""How long the master waits for the last samples beyond the requests' own time."""
+
 EARLY_DRAIN_S = 1.0
 """Who presses Ctrl-C does not want to wait for the slowest answer."""
 
@@ -85,35 +109,79 @@ class Outcome:
 
 
 class Run:
-    """One load run: what its drivers share, from the first arrival to the last sample."""
+    """One process's part of a load run: what its drivers share, from first arrival to last sample.
 
-    def __init__(self, environment: Environment, settings: Settings, host: str) -> None:
-        self.environment = environment
-        self.settings = settings
-        self.host = host
-        self.sessions = load_sessions(settings.sessions)
+    Args:
+        environment: Locust's.
+        settings: The run's options.
+        host: The server.
+        sessions: The viewers.
+        share: This process's part.
+        sink: Where samples go; None when nobody wants them.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        settings: Settings,
+        host: str,
+        sessions: tuple[Session, ...],
+        share: Share,
+        sink: SampleWriter | WorkerSamples | None,
+    ) -> None:
+        self.environment, self.settings, self.host = environment, settings, host
+        self.sessions, self.share, self.sink = sessions, share, sink
         self.clients = {place: self._client() for place in settings.places}
         self.drivers = 0
         self.stopping = False
         self.in_flight = Group()
         self.lags_ms: list[float] = []
-        self.writer = SampleWriter(settings.samples, self._facts()) if settings.samples else None
         self.started = perf_counter()
+        if isinstance(sink, WorkerSamples):
+            gevent.spawn(self._send_samples, sink)
 
     def elapsed_s(self) -> float:
         """Seconds since the run began."""
         return perf_counter() - self.started
 
-    def drive(self, drivers: int) -> None:
+    def drive(self) -> None:
         """Walk down one driver's share of the schedule until the run stops."""
-        driver, self.drivers = self.drivers, self.drivers + 1
-        arrivals = schedule(self.settings, self.sessions, self.elapsed_s(), driver, drivers)
+        own, self.drivers = self.drivers, self.drivers + 1
+        number = self.share.driver_number(own)
+        if self.settings.closed_loop:
+            self._ask_in_turn(number)
+            return
+        arrivals = schedule(
+            self.settings.profile,
+            self.sessions,
+            self.settings.seed,
+            start_s=self.elapsed_s(),
+            driver=number,
+            drivers=self.share.drivers,
+        )
         for arrival in arrivals:
             # Always yield, also when late: who hogs the loop starves the answers under way.
             gevent.sleep(max(0.0, arrival.at_s - self.elapsed_s()))
             if self.stopping:
                 return
             self.in_flight.start(gevent.Greenlet(self.ask, arrival))
+
+    def _ask_in_turn(self, number: int) -> None:
+        """A closed loop: one viewer asks, waits for the answer, and asks again."""
+        people = crowd(self.settings.profile, self.sessions, self.settings.seed, number)
+        while not self.stopping:
+            for arrival in people.login(0.0):
+                if self.stopping:
+                    return
+                asked = gevent.Greenlet(self.ask, replace(arrival, at_s=self.elapsed_s()))
+                self.in_flight.start(asked)
+                asked.join()
+                gevent.sleep(self.settings.think_s)
+
+    def _send_samples(self, sink: WorkerSamples) -> None:
+        while not self.stopping:
+            gevent.sleep(FLUSH_EVERY_S)
+            sink.flush()
 
     def ask(self, arrival: Arrival) -> None:
         """Send one request, wait for its answer, and record both."""
@@ -128,8 +196,7 @@ class Run:
 
         A second call, which is somebody's second Ctrl-C, gives them up at once.
         """
-        run_time_s = getattr(self.environment.parsed_options, "run_time", None)
-        is_early = run_time_s is not None and self.elapsed_s() < 0.9 * run_time_s - 1
+        is_early = is_too_early(self.share.run_time_s, self.elapsed_s())
         if not self.stopping:
             self.stopping = True
             drain_s = self.settings.drain_s
@@ -137,8 +204,8 @@ class Run:
         unfinished = len(self.in_flight)
         # Given up, they are recorded as errors: dropped, the slowest answers would be missing.
         self.in_flight.kill(block=True, timeout=1)
-        if self.writer:
-            self.writer.close(
+        if self.sink:
+            self.sink.close(
                 {
                     "elapsed_s": round(self.elapsed_s(), 3),
                     "unfinished": unfinished,
@@ -149,16 +216,9 @@ class Run:
             client.close()
 
     def judge(self) -> None:
-        """Make the run void, loudly and by its exit code, when the generator lagged."""
-        lag_ms = percentile(sorted(self.lags_ms), 0.99) if self.lags_ms else 0.0
-        if lag_ms > self.settings.max_lag_ms:
-            logger.error(
-                "THIS RUN IS VOID: the load generator itself was %.3g ms late at p99 (allowed: "
-                "%g ms, --max-lag-ms). Lower --rate, or give Locust a core of its own.",
-                lag_ms,
-                self.settings.max_lag_ms,
-            )
-            self.environment.process_exit_code = VOID_EXIT_CODE
+        """Make the run void when the generator lagged; a worker leaves that to its master."""
+        if not isinstance(self.sink, WorkerSamples):
+            judge_lags(self.environment, self.settings, self.lags_ms)
 
     def _client(self) -> HTTPClient:
         return HTTPClient.from_url(
@@ -168,33 +228,17 @@ class Run:
             network_timeout=self.settings.timeout_s,
         )
 
-    def _facts(self) -> dict[str, Any]:
-        settings = self.settings
-        return {
-            "host": self.host,
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "run_time_s": getattr(self.environment.parsed_options, "run_time", None),
-            "warmup_s": settings.warmup_s,
-            "seed": settings.seed,
-            "rate_per_s": settings.rate_per_s,
-            "arrivals": settings.arrivals,
-            "places": list(settings.places),
-            "fallback_share": settings.fallback_share,
-            "lambda_share": settings.lambda_share,
-            "stream_share": settings.stream_share,
-            "viewers": len(self.sessions),
-            "max_lag_ms": settings.max_lag_ms,
-        }
-
     def _exchange(self, arrival: Arrival, outcome: Outcome) -> str | None:
         """Ask and read the whole answer into `outcome`; return what went wrong, if anything."""
         headers = {
             "Accept": "text/event-stream" if arrival.wants_stream else "application/json",
-            "Cookie": f"session={arrival.session.token}",
             "X-Localpop-Viewer": arrival.place,
         }
+        if arrival.session.token:
+            headers["Cookie"] = f"session={arrival.session.token}"
+        pool = self._client() if arrival.on_new_connection else self.clients[arrival.place]
         try:
-            response = self.clients[arrival.place].request("GET", arrival.target, headers=headers)
+            response = pool.request("GET", arrival.target, headers=headers)
             try:
                 return self._read(response, outcome)
             finally:
@@ -204,6 +248,9 @@ class Run:
             return f"{type(error).__name__}: {error}"
         except gevent.GreenletExit:
             return "given up: the run was over"
+        finally:
+            if arrival.on_new_connection:
+                pool.close()
 
     def _read(self, response: HTTPSocketPoolResponse, outcome: Outcome) -> str | None:
         outcome.first_byte_s = self.elapsed_s()
@@ -244,8 +291,8 @@ class Run:
             return None if moment_s is None else (moment_s - arrival.at_s) * 1000
 
         total_ms = (ended_s - arrival.at_s) * 1000
-        if self.writer:
-            self.writer.add(
+        if self.sink:
+            self.sink.add(
                 Sample(
                     intended_s=arrival.at_s,
                     lag_ms=lag_ms,
@@ -263,9 +310,11 @@ class Run:
                     late_ms=outcome.trace.late_ms,
                     trace_id=outcome.trace.trace_id,
                     parts_ms=outcome.parts_ms,
+                    worker=self.share.worker,
+                    is_new_connection=arrival.on_new_connection,
                 )
             )
-        if arrival.at_s >= self.settings.warmup_s:
+        if arrival.at_s >= self.settings.profile.warmup_s:
             self.lags_ms.append(lag_ms)
             self._tell_locust(arrival, total_ms, outcome)
 
@@ -284,20 +333,121 @@ class Run:
         )
 
 
+class Master:
+    """The master's part of a run in several processes: hands out shares, takes in samples.
+
+    Args:
+        runner: Locust's.
+        settings: The run's options.
+        host: The server.
+    """
+
+    def __init__(self, runner: MasterRunner, settings: Settings, host: str) -> None:
+        self.runner, self.settings = runner, settings
+        sessions = load_sessions(settings.sessions)
+        options = runner.environment.parsed_options
+        self.run_time_s: float | None = getattr(options, "run_time", None)
+        workers = list(runner.clients.ready)
+        name = getattr(options, "load_profile", None) or DEFAULT_PROFILE
+        share = Share(
+            workers=len(workers),
+            drivers=max(1, runner.target_user_count),
+            run_time_s=self.run_time_s,
+            profile_toml=profile_text(name),
+            sessions=sessions,
+        )
+        facts = describe(settings, host, share)
+        writer = SampleWriter(settings.samples, facts) if settings.samples else None
+        self.collector = Collector(len(workers), writer)
+        self.started = perf_counter()
+        for number, worker in enumerate(workers):
+            runner.send_message(SHARE, dump_share(replace(share, worker=number)), worker.id)
+
+    def stop(self) -> None:
+        """Tell the workers to stop, and wait until every sample is here."""
+        is_early = is_too_early(self.run_time_s, perf_counter() - self.started)
+        wait_s = min(EARLY_DRAIN_S, self.settings.drain_s) if is_early else self.settings.drain_s
+        self.runner.send_message(STOP)
+        with gevent.Timeout(wait_s + COLLECT_GRACE_S, False):
+            while not self.collector.is_whole:
+                gevent.sleep(0.05)
+        self.collector.close()
+
+    def judge(self) -> None:
+        """Make the run void when a generator lagged, or when samples were lost."""
+        warmup_s = self.settings.profile.warmup_s
+        lags_ms = [lag_ms for at_s, lag_ms in self.collector.lags if at_s >= warmup_s]
+        judge_lags(self.runner.environment, self.settings, lags_ms)
+        if not self.collector.is_whole:
+            logger.error("THIS RUN IS VOID: samples are missing: %s", self.collector.end())
+            self.runner.environment.process_exit_code = VOID_EXIT_CODE
+
+
 class Driver(User):
     """Locust's "user": one greenlet that lets viewers arrive."""
 
-    run_now: ClassVar[Run | None] = None
+    run_now: ClassVar[Run | Master | None] = None
+    share: ClassVar[Share | None] = None
 
     @task
     def drive(self) -> None:
         """Drive until the run stops."""
         run = Driver.run_now
-        if run is None:
+        if run is None and isinstance(self.environment.runner, WorkerRunner):
+            # Its master goes on without it, and says what is missing.
+            raise StopUser
+        if not isinstance(run, Run):
             raise StopTest("the load run could not begin, see above")
-        runner = self.environment.runner
-        run.drive(drivers=max(1, runner.target_user_count if runner else 1))
+        run.drive()
         raise StopUser
+
+
+def describe(settings: Settings, host: str, share: Share) -> dict[str, Any]:
+    """What is meant to happen; the first line of a samples file."""
+    profile = settings.profile.lasting(share.run_time_s or settings.profile.seconds)
+    return {
+        "host": host,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "run_time_s": share.run_time_s,
+        "warmup_s": profile.warmup_s,
+        "seed": settings.seed,
+        "rate_per_s": profile.rate_per_s,
+        "arrivals": "closed loop" if settings.closed_loop else profile.arrivals,
+        "places": list(settings.places),
+        "fallback_share": profile.miss_share,
+        "lambda_share": round(profile.lambda_share, 4),
+        "stream_share": profile.stream_share,
+        "viewers": len(share.sessions),
+        "max_lag_ms": settings.max_lag_ms,
+        "profile": profile.name,
+        "phases": [[one.seconds, one.from_times, one.to_times] for one in profile.phases],
+        "place_weights": dict(profile.places),
+        "path_weights": dict(profile.paths),
+        "action_weights": {"hit": dict(profile.hit_actions), "miss": dict(profile.miss_actions)},
+        "new_connection_share": profile.new_connection_share,
+        "questions": profile.questions,
+        "closed_loop": settings.closed_loop,
+        "think_s": settings.think_s,
+        "workers": share.workers,
+    }
+
+
+def is_too_early(run_time_s: float | None, elapsed_s: float) -> bool:
+    """Whether somebody ends a run before its time."""
+    return run_time_s is not None and elapsed_s < 0.9 * run_time_s - 1
+
+
+def judge_lags(environment: Environment, settings: Settings, lags_ms: list[float]) -> None:
+    """Make a run void, loudly and by its exit code, when the generator lagged."""
+    lag_ms = percentile(sorted(lags_ms), 0.99) if lags_ms else 0.0
+    if lag_ms > settings.max_lag_ms:
+        logger.error(
+            "THIS RUN IS VOID: the load generator itself was %.3g ms late at p99 (allowed: "
+            "%g ms, --max-lag-ms). Lower --rate, or give Locust a core of its own.",
+            lag_ms,
+            settings.max_lag_ms,
+        )
+        environment.process_exit_code = VOID_EXIT_CODE
 
 
 def declare_options(parser: LocustArgumentParser, **_: Any) -> None:
@@ -307,18 +457,14 @@ def declare_options(parser: LocustArgumentParser, **_: Any) -> None:
 
 def refuse_early(environment: Environment, runner: Runner, **_: Any) -> None:
     """Refuse what cannot work before anything starts: exit code 2, one clear message."""
+    listen(runner)
     options = environment.parsed_options
-    if not isinstance(options, Namespace):
+    if not isinstance(options, Namespace) or isinstance(runner, WorkerRunner):
         return
     # The loop still believes it is as early as before the imports; -t would end that much too soon.
     gevent.get_hub().loop.update_now()
     try:
         settings = Settings.from_options(options)
-        if isinstance(runner, MasterRunner | WorkerRunner):
-            raise BadInputError(
-                "--master, --worker, --processes: one process only, so far. Samples of several "
-                "are not merged yet; start several runs with different --seed and --samples."
-            )
         # With the web page, the host and the sessions may still change until somebody starts.
         if options.headless:
             check_host(environment.host, settings.allow_remote)
@@ -326,6 +472,39 @@ def refuse_early(environment: Environment, runner: Runner, **_: Any) -> None:
     except BadInputError as error:
         print(f"loadtests: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def listen(runner: Runner) -> None:
+    """Listen to what master and workers tell each other."""
+    if isinstance(runner, WorkerRunner):
+        runner.register_message(SHARE, take_share)
+        # On a greenlet of its own: waiting for answers must not keep Locust's messages waiting.
+        runner.register_message(STOP, finish_now, concurrent=True)
+    elif isinstance(runner, MasterRunner):
+        runner.register_message(SAMPLES, take_samples)
+        runner.register_message(END, take_end)
+
+
+def take_share(msg: Any, **_: Any) -> None:
+    """A worker learns its part."""
+    Driver.share = parse_share(msg.data)
+
+
+def take_samples(msg: Any, **_: Any) -> None:
+    """The master takes samples."""
+    if isinstance(Driver.run_now, Master):
+        Driver.run_now.collector.on_samples(msg.data)
+
+
+def take_end(msg: Any, **_: Any) -> None:
+    """The master takes a worker's count."""
+    if isinstance(Driver.run_now, Master):
+        Driver.run_now.collector.on_end(msg.data)
+
+
+def finish_now(**_: Any) -> None:
+    """A worker stops because its master says so."""
+    finish()
 
 
 def begin(environment: Environment, **_: Any) -> None:
@@ -336,17 +515,44 @@ def begin(environment: Environment, **_: Any) -> None:
         logger.error("This load test takes its options from Locust's command line.")
         return
     try:
-        settings = Settings.from_options(options)
-        host = check_host(environment.host, settings.allow_remote)
-        if not is_local(HTTPClient.from_url(host).host) and settings.lambda_share > 0:
-            logger.warning("%s. --lambda-share is %g.", LOAD_TEST_RULE, settings.lambda_share)
-        Driver.run_now = Run(environment, settings, host)
+        Driver.run_now = _begin(environment, options)
     except BadInputError as error:
         logger.error("%s", error)
 
 
+def _begin(environment: Environment, options: Namespace) -> Run | Master:
+    runner = environment.runner
+    own = _own_share(runner, options)
+    settings = Settings.from_options(options, own.profile_toml)
+    host = check_host(environment.host, settings.allow_remote)
+    if not is_local(HTTPClient.from_url(host).host) and settings.profile.lambda_share > 0:
+        share = settings.profile.lambda_share
+        logger.warning("%s. The share of Lambda@Edge is %g.", LOAD_TEST_RULE, share)
+    if isinstance(runner, MasterRunner):
+        return Master(runner, settings, host)
+    if own.run_time_s:
+        settings = replace(settings, profile=settings.profile.lasting(own.run_time_s))
+    if isinstance(runner, WorkerRunner):
+        worker_samples = WorkerSamples(own.worker, runner.send_message)
+        return Run(environment, settings, host, own.sessions, own, worker_samples)
+    own = replace(own, sessions=load_sessions(settings.sessions))
+    facts = describe(settings, host, own)
+    writer = SampleWriter(settings.samples, facts) if settings.samples else None
+    return Run(environment, settings, host, own.sessions, own, writer)
+
+
+def _own_share(runner: Runner | None, options: Namespace) -> Share:
+    if not isinstance(runner, WorkerRunner):
+        drivers = max(1, runner.target_user_count) if runner else 1
+        return Share(drivers=drivers, run_time_s=getattr(options, "run_time", None))
+    if Driver.share is None:
+        raise BadInputError("This worker came when the run was under way, and sits it out.")
+    return Driver.share
+
+
 def finish(**_: Any) -> None:
     """End the run cleanly, before Locust ends its drivers."""
+    Driver.share = None
     if Driver.run_now:
         Driver.run_now.stop()
 
@@ -357,11 +563,18 @@ def judge(**_: Any) -> None:
         Driver.run_now.judge()
 
 
+def exact(response_time: float) -> Any:
+    """Locust rounds times into buckets (142.7 ms becomes 140); its own percentiles need not."""
+    return round(response_time, 2)
+
+
 def _header(response: HTTPSocketPoolResponse, name: str) -> str | None:
     value = response.get(name)
     # A header that comes twice is a list; the first one is what CloudFront wrote.
     return value[0] if isinstance(value, list) else value
 
+
+locust.stats.bucket_response_time = exact
 
 # Locust's event hooks carry no types, so as decorators they would take ours away.
 _hooks: Any = events

@@ -190,7 +190,8 @@ class Sample:
         parts_ms: What the simulated time to first byte was spent on, by component (`PARTS`); adds
             up to `simulated_ms`. None on real CloudFront.
         worker: Which process of a run in several asked; 0 with one.
-        is_new_connection: Whether the request opened a connection of its own.
+        is_new_connection: Whether the viewer came on a connection of their own, as a profile's
+            `new-connection-share` asks for.
     """
 
     intended_s: float
@@ -242,7 +243,11 @@ class SampleWriter:
 
     def add(self, sample: Sample) -> None:
         """Append one sample."""
-        self._write({name: _short(value) for name, value in asdict(sample).items()})
+        self.add_line(sample_line(sample))
+
+    def add_line(self, line: str) -> None:
+        """Append one sample as `sample_line` made it, perhaps in another process."""
+        self._file.write(line + "\n")
 
     def close(self, end: Mapping[str, Any]) -> None:
         """Append how the run ended, and close the file. A second call does nothing."""
@@ -251,7 +256,12 @@ class SampleWriter:
             self._file.close()
 
     def _write(self, record: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(record, separators=(",", ":")) + "\n")
+        self._file.write(_line(record) + "\n")
+
+
+def sample_line(sample: Sample) -> str:
+    """One sample as a line of a samples file."""
+    return _line({name: _short(value) for name, value in asdict(sample).items()})
 
 
 def read_recording(path: Path) -> Recording:
@@ -312,6 +322,10 @@ def _sample(path: Path, number: int, record: Mapping[str, Any]) -> Sample:
             f"{path}, line {number}: not a sample ({error}). "
             "Give a file that a load run wrote with --samples."
         ) from error
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, separators=(",", ":"))
 
 
 def _parts(text: str | None) -> Mapping[str, float] | None:

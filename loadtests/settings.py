@@ -10,13 +10,19 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from loadtests.errors import BadInputError
-
-DEFAULT_PLACES = "LHR/fibre,FRA/cable,JFK/fibre,GRU/4g,NRT/fibre,SYD/5g,JNB/4g,BOM/4g"
+from loadtests.profiles import (
+    DEFAULT_PROFILE,
+    FUNCTION_PATH,
+    LAMBDA_PATH,
+    Profile,
+    parse_profile,
+    profile_text,
+)
 
 # A generator with a core of its own holds its schedule to 5 ms at p99 up to 1,000 requests/s. Here
 # it shares two cores with the very servers it measures, whose worst second (a cold start) costs
@@ -48,39 +54,54 @@ class Option:
 
 OPTIONS = (
     Option(
+        "load-profile",
+        str,
+        DEFAULT_PROFILE,
+        "rate over time and mix of places, paths and actions: a TOML file, or one of "
+        "constant, ramp, spike, soak, login-storm",
+        "NAME",
+    ),
+    Option(
+        "closed-loop",
+        int,
+        None,
+        "so many viewers who each wait for an answer before they ask again, instead of arrivals "
+        "that wait for nobody; hides a server that freezes",
+        "VIEWERS",
+    ),
+    Option("think", float, 0.0, "closed loop: seconds between an answer and the next", "SECONDS"),
+    Option(
         "sessions",
         str,
         ".localpop/sessions.txt",
-        "file of viewers, one `<UserID> <session token>` per line",
+        "file of viewers, one `<UserID> <session token>` per line; `none` asks without a session",
         "FILE",
     ),
-    Option("rate", float, 40.0, "arrivals per second, over all places", "PER_SECOND"),
+    Option("rate", float, None, "requests per second where the profile says 1", "PER_SECOND"),
     Option(
         "arrivals",
         str,
-        "poisson",
+        None,
         "how arrivals are spaced: poisson (as independent people come) or even",
         "KIND",
     ),
-    Option(
-        "places", str, DEFAULT_PLACES, "where viewers are, comma-separated, all alike", "A,B,..."
-    ),
+    Option("places", str, None, "where viewers are, comma-separated, all alike", "A,B,..."),
     Option(
         "fallback-share",
         float,
-        0.35,
+        None,
         "share of requests for actions that are never pre-computed, 0 to 1",
         "SHARE",
     ),
-    Option("lambda-share", float, 0.3, "share of requests on /lambda-answers, 0 to 1", "SHARE"),
+    Option("lambda-share", float, None, "share of requests on /lambda-answers, 0 to 1", "SHARE"),
     Option(
         "stream-share",
         float,
-        0.5,
+        None,
         "share of the fallbacks that accept text/event-stream, 0 to 1",
         "SHARE",
     ),
-    Option("warmup", float, 3.0, "seconds at the start that are not counted", "SECONDS"),
+    Option("warmup", float, None, "seconds at the start that are not counted", "SECONDS"),
     Option("seed", int, 1, "seed of the schedule: same seed, same requests", "N"),
     Option("samples", str, None, "write every request, exact, to this file (JSON Lines)", "FILE"),
     Option(
@@ -116,7 +137,7 @@ def add_options(parser: Parser, environ: Mapping[str, str] = os.environ) -> None
             type=option.kind,
             default=environ.get(option.variable, option.default),
             metavar=option.metavar,
-            help=f"{option.help} (default: {option.default}; {option.variable})",
+            help=f"{option.help} ({_default(option)}; {option.variable})",
         )
     parser.add_argument(
         "--allow-remote",
@@ -128,16 +149,25 @@ def add_options(parser: Parser, environ: Mapping[str, str] = os.environ) -> None
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A load run's options, checked."""
+    """A load run's options, checked.
 
+    Attributes:
+        profile: The load, with what the options change in it.
+        closed_loop: How many viewers ask one after the other; None for open loop.
+        think_s: How long each of them waits between an answer and the next question.
+        sessions: The file of viewers.
+        seed: The schedule's seed.
+        samples: Where to write the samples.
+        max_lag_ms: The generator's lag at p99 above which a run is void.
+        timeout_s: When a viewer gives up.
+        drain_s: How long requests under way may take when the time is over.
+        allow_remote: Whether another machine may be aimed at.
+    """
+
+    profile: Profile
+    closed_loop: int | None
+    think_s: float
     sessions: Path
-    rate_per_s: float
-    arrivals: str
-    places: tuple[str, ...]
-    fallback_share: float
-    lambda_share: float
-    stream_share: float
-    warmup_s: float
     seed: int
     samples: Path | None
     max_lag_ms: float
@@ -146,28 +176,83 @@ class Settings:
     allow_remote: bool
 
     @classmethod
-    def from_options(cls, options: argparse.Namespace) -> Settings:
+    def from_options(cls, options: argparse.Namespace, profile_toml: str | None = None) -> Settings:
         """Check parsed options.
+
+        Args:
+            options: From our command line or Locust's, or from its web page (then all are text).
+            profile_toml: The profile's text, where its file is on another machine.
 
         Raises:
             BadInputError: A value is out of its range; the message names the option.
         """
+        values = {option.attribute: _value(option, options) for option in OPTIONS}
+        name = values["load_profile"] or DEFAULT_PROFILE
+        text = profile_text(name) if profile_toml is None else profile_toml
+        profile = _changed(parse_profile(Path(name).stem, text), values)
+        closed_loop = values["closed_loop"]
+        if closed_loop is not None:
+            _positive("closed-loop", closed_loop)
         return cls(
-            sessions=Path(options.sessions),
-            rate_per_s=_positive("rate", options.rate),
-            arrivals=_one_of("arrivals", options.arrivals, ("poisson", "even")),
-            places=parse_places(options.places),
-            fallback_share=_share("fallback-share", options.fallback_share),
-            lambda_share=_share("lambda-share", options.lambda_share),
-            stream_share=_share("stream-share", options.stream_share),
-            warmup_s=_not_negative("warmup", options.warmup),
-            seed=options.seed,
-            samples=Path(options.samples) if options.samples else None,
-            max_lag_ms=_positive("max-lag-ms", options.max_lag_ms),
-            timeout_s=_positive("timeout", options.timeout),
-            drain_s=_not_negative("drain", options.drain),
+            profile=profile,
+            closed_loop=closed_loop,
+            think_s=_not_negative("think", values["think"]),
+            sessions=Path(values["sessions"]),
+            seed=values["seed"],
+            samples=Path(values["samples"]) if values["samples"] else None,
+            max_lag_ms=_positive("max-lag-ms", values["max_lag_ms"]),
+            timeout_s=_positive("timeout", values["timeout"]),
+            drain_s=_not_negative("drain", values["drain"]),
             allow_remote=bool(options.allow_remote),
         )
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where viewers are."""
+        return tuple(self.profile.places)
+
+
+def _default(option: Option) -> str:
+    if option.default is not None:
+        return f"default: {option.default}"
+    in_profile = option.name not in ("samples", "closed-loop")
+    return "default: the profile's" if in_profile else "default: none"
+
+
+def _value(option: Option, options: argparse.Namespace) -> Any:
+    """An option's value; Locust's web page hands everything in as text, and nothing as ''."""
+    value = getattr(options, option.attribute, option.default)
+    if value is None or value == "":
+        return option.default
+    try:
+        return option.kind(value)
+    except ValueError:
+        raise BadInputError(f"--{option.name}: {value!r} is not {_KINDS[option.kind]}.") from None
+
+
+_KINDS: Mapping[type[Any], str] = {int: "a whole number", float: "a number", str: "text"}
+
+
+def _changed(profile: Profile, values: Mapping[str, Any]) -> Profile:
+    """A profile with what the options change in it."""
+    changes: dict[str, Any] = {}
+    if values["rate"] is not None:
+        changes["rate_per_s"] = _positive("rate", values["rate"])
+    if values["arrivals"] is not None:
+        changes["arrivals"] = _one_of("arrivals", values["arrivals"], ("poisson", "even"))
+    if values["places"] is not None:
+        changes["places"] = dict.fromkeys(parse_places(values["places"]), 1.0)
+    if values["fallback_share"] is not None:
+        changes["miss_share"] = _share("fallback-share", values["fallback_share"])
+    if values["lambda_share"] is not None:
+        share = _share("lambda-share", values["lambda_share"])
+        both = {FUNCTION_PATH: 1 - share, LAMBDA_PATH: share}
+        changes["paths"] = {path: weight for path, weight in both.items() if weight > 0}
+    if values["stream_share"] is not None:
+        changes["stream_share"] = _share("stream-share", values["stream_share"])
+    if values["warmup"] is not None:
+        changes["warmup_s"] = _not_negative("warmup", values["warmup"])
+    return replace(profile, **changes)
 
 
 def parse_places(text: str) -> tuple[str, ...]:

@@ -65,6 +65,11 @@ async def answer(request: Request) -> Response:
     return JSONResponse({"action": action}, headers=headers(request, "Miss", FALLBACK_S * 1000))
 
 
+async def count(request: Request) -> Response:
+    """How many questions there have been."""
+    return JSONResponse(seen)
+
+
 async def events(action: str) -> AsyncIterator[str]:
     """A stream of two pieces and its end; or one that breaks off."""
     yield 'data: {"text":"Go"}\n\n'
@@ -82,6 +87,7 @@ def main() -> None:
     routes = [
         Route("/answers/{action}", answer),
         Route("/lambda-answers/{action}", answer),
+        Route("/seen", count),
     ]
     config = uvicorn.Config(Starlette(routes=routes), log_level="error")
     uvicorn.Server(config).run(sockets=[listener])

@@ -3,54 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from loadtests.samples import read_recording
-
-ROOT = Path(__file__).resolve().parents[2]
-TARGET = Path(__file__).with_name("target_app.py")
-FAST = ("--time", "3", "--warmup", "0.5", "--drain", "5", "--max-lag-ms", "10000")
-
-
-@pytest.fixture
-def target(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The target in a process of its own; its URL. Parameters go into its environment."""
-    environment = {**os.environ, **getattr(request, "param", {})}
-    process = subprocess.Popen(
-        [sys.executable, str(TARGET)], stdout=subprocess.PIPE, text=True, env=environment
-    )
-    assert process.stdout is not None
-    yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-    process.terminate()
-    process.wait(10)
-    process.stdout.close()
-
-
-@pytest.fixture
-def sessions(tmp_path: Path) -> Path:
-    """Two viewers that the target knows."""
-    path = tmp_path / "sessions.txt"
-    path.write_text("user-001 token-1\nuser-002 token-2\n")
-    return path
-
-
-def load(*words: str) -> subprocess.CompletedProcess[str]:
-    """`python -m loadtests` with these words."""
-    return subprocess.run(
-        [sys.executable, "-m", "loadtests", *words],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+from tests.loadtests.running import FAST, ROOT, children, load
 
 
 def test_a_run_separates_the_paths_and_writes_the_report(
@@ -139,7 +100,7 @@ def test_bad_input_is_one_message(
     "target", [{"TARGET_FREEZE_AT_REQUEST": "60", "TARGET_FREEZE_S": "1.5"}], indirect=True
 )
 def test_open_loop_sees_a_server_that_freezes(target: str, sessions: Path, tmp_path: Path) -> None:
-    """Everybody who came meanwhile waited; a closed loop would have stopped asking."""
+    """Everybody who came meanwhile waited."""
     words = ("run", "--host", target, "--sessions", str(sessions), "--out", str(tmp_path / "r"))
 
     outcome = load(*words, *FAST, "--rate", "60", "--fallback-share", "0")
@@ -149,6 +110,43 @@ def test_open_loop_sees_a_server_that_freezes(target: str, sessions: Path, tmp_p
     hits = document["paths"][0]
     assert hits["whole_ms"]["p95"] > 1_000
     assert hits["whole_ms"]["p50"] < 1_000
+
+
+@pytest.mark.parametrize(
+    "target", [{"TARGET_FREEZE_AT_REQUEST": "60", "TARGET_FREEZE_S": "1.5"}], indirect=True
+)
+def test_a_closed_loop_does_not_see_it(target: str, sessions: Path, tmp_path: Path) -> None:
+    """Its two viewers stopped asking: two slow answers among hundreds, and p95 knows of none."""
+    words = ("run", "--host", target, "--sessions", str(sessions), "--out", str(tmp_path / "r"))
+
+    outcome = load(*words, *FAST, "--closed-loop", "2", "--think", "0.01", "--fallback-share", "0")
+
+    assert outcome.returncode == 0, outcome.stderr
+    document = json.loads((tmp_path / "r" / "results.json").read_text())
+    slow = [
+        one
+        for one in read_recording(tmp_path / "r" / "samples.jsonl").samples
+        if one.total_ms > 1_000
+    ]
+    assert len(slow) == 2
+    assert document["requests"] > 60
+    assert document["run"]["arrivals"] == "closed loop"
+    assert all(row["whole_ms"]["p95"] < 1_000 for row in document["paths"])
+
+
+def test_viewers_on_connections_of_their_own(target: str, sessions: Path, tmp_path: Path) -> None:
+    """A profile's `new-connection-share`, and a profile by its file."""
+    profile = tmp_path / "storm.toml"
+    profile.write_text("rate = 40\nnew-connection-share = 1\nquestions = 2\nquestion-gap = 0.1\n")
+    words = ("run", "--host", target, "--sessions", str(sessions), "--out", str(tmp_path / "r"))
+
+    outcome = load(*words, *FAST, "--profile", str(profile))
+
+    assert outcome.returncode == 0, outcome.stderr
+    samples = read_recording(tmp_path / "r" / "samples.jsonl").samples
+    share = sum(one.is_new_connection for one in samples) / len(samples)
+    assert share == pytest.approx(0.5, abs=0.05)
+    assert all(one.parts_ms for one in samples)
 
 
 def test_ctrl_c_ends_cleanly_and_leaves_no_process(
@@ -167,15 +165,15 @@ def test_ctrl_c_ends_cleanly_and_leaves_no_process(
     for line in process.stdout:
         if "answers" in line:
             break
-    children = _children(process.pid)
+    started = children(process.pid)
     process.send_signal(signal.SIGINT)
     rest = process.stdout.read()
     process.stdout.close()
 
     assert process.wait(40) == 130
     assert "stopping" in rest
-    assert children
-    assert not [child for child in children if Path(f"/proc/{child}").exists()]
+    assert started
+    assert not [child for child in started if Path(f"/proc/{child}").exists()]
 
 
 def test_plain_locust_runs_the_same_file(target: str, sessions: Path, tmp_path: Path) -> None:
@@ -196,11 +194,3 @@ def test_plain_locust_runs_the_same_file(target: str, sessions: Path, tmp_path: 
     assert outcome.returncode == 0, outcome.stderr
     assert "edge-function @ " in outcome.stdout + outcome.stderr
     assert len(read_recording(samples).samples) > 50
-
-
-def _children(pid: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += [int(child), *_children(int(child))]
-    return found

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.arrivals import FALLBACK_ACTIONS, Session, load_sessions, schedule
+from loadtests.arrivals import Session, load_sessions, schedule
 from loadtests.errors import BadInputError
-from loadtests.settings import DEFAULT_PLACES, Settings, add_options, parse_places
+from loadtests.profiles import DEFAULT_PLACES, FALLBACK_ACTIONS
+from loadtests.settings import Settings, add_options, parse_places
 from loadtests.target import check_host, is_local
 
 SESSIONS = (Session("user-001", "a"), Session("user-002", "b"))
@@ -30,8 +31,8 @@ def test_the_default_places_are_eight_on_six_continents() -> None:
 
 def test_a_flag_beats_its_environment_twin() -> None:
     """`--rate` and LOADTEST_RATE."""
-    assert settings(LOADTEST_RATE="7").rate_per_s == 7
-    assert settings("--rate", "9", LOADTEST_RATE="7").rate_per_s == 9
+    assert settings(LOADTEST_RATE="7").profile.rate_per_s == 7
+    assert settings("--rate", "9", LOADTEST_RATE="7").profile.rate_per_s == 9
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,8 @@ def test_a_flag_beats_its_environment_twin() -> None:
         (("--places", "NRT/fibre,NRT/fibre"), "comes twice"),
         (("--places", ","), "empty"),
         (("--arrivals", "bursts"), "'bursts' is not known"),
+        (("--closed-loop", "0"), "--closed-loop"),
+        (("--load-profile", "nothing"), "Profiles: constant, login-storm, ramp, soak, spike"),
     ],
 )
 def test_a_bad_option_is_named(words: tuple[str, ...], message: str) -> None:
@@ -99,8 +102,8 @@ def test_what_is_this_machine(name: str, local: bool) -> None:
 def test_one_seed_is_one_schedule() -> None:
     """Same seed, same requests; another seed, others."""
     first, again, other = (
-        list(itertools.islice(schedule(settings("--seed", seed), SESSIONS), 50))
-        for seed in ("1", "1", "2")
+        list(itertools.islice(schedule(settings().profile, SESSIONS, seed), 50))
+        for seed in (1, 1, 2)
     )
 
     assert first == again
@@ -110,7 +113,7 @@ def test_one_seed_is_one_schedule() -> None:
 def test_the_schedule_holds_rate_and_shares() -> None:
     """Open loop: arrivals know nothing of answers."""
     made = settings("--rate", "100", "--fallback-share", "0.25", "--lambda-share", "0.4")
-    arrivals = list(itertools.islice(schedule(made, SESSIONS), 4_000))
+    arrivals = list(itertools.islice(schedule(made.profile, SESSIONS, 1), 4_000))
     fallbacks = [one for one in arrivals if one.target.rpartition("/")[2] in FALLBACK_ACTIONS]
     by_lambda = [one for one in arrivals if one.target.startswith("/lambda-answers/")]
 
@@ -128,10 +131,32 @@ def test_several_drivers_make_the_whole_rate() -> None:
         sum(
             1
             for _ in itertools.takewhile(
-                lambda one: one.at_s < 20, schedule(made, SESSIONS, driver=driver, drivers=2)
+                lambda one: one.at_s < 20,
+                schedule(made.profile, SESSIONS, 1, driver=driver, drivers=2),
             )
         )
         for driver in range(2)
     ]
 
     assert sum(counts) / 20 == pytest.approx(100, rel=0.1)
+
+
+def test_locust_web_page_hands_everything_in_as_text() -> None:
+    """A field that was left empty is the default, a wrong one is named."""
+    parser = argparse.ArgumentParser()
+    add_options(parser, {})
+    options = parser.parse_args([])
+    options.rate, options.places, options.closed_loop = "7.5", "", ""
+
+    made = Settings.from_options(options)
+
+    assert (made.profile.rate_per_s, made.closed_loop) == (7.5, None)
+    assert len(made.places) == 8
+    options.rate = "fast"
+    with pytest.raises(BadInputError, match="--rate: 'fast' is not a number"):
+        Settings.from_options(options)
+
+
+def test_a_server_without_sessions() -> None:
+    """`--sessions none`."""
+    assert load_sessions(Path("none")) == (Session("", ""),)
