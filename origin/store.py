@@ -8,7 +8,7 @@ writes through one `StoreWriter`, and what belongs together goes into one `Updat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -89,6 +89,10 @@ class StoreWriter:
         # Ten tries: a write is a few milliseconds, so this outlasts a crowd of other writers.
         self._backoff = backoff or Backoff(attempts=10, base_s=0.05, cap_s=2.0)
         self._etag: str | None = None
+        self.size_bytes = 0
+        """What the store holds, keys and values, as it said last."""
+        self.conflicts = 0
+        """How often another writer was faster, so far."""
 
     def connect(self) -> None:
         """Ask the store for its ETag, and so find out now whether it can be written at all.
@@ -101,9 +105,14 @@ class StoreWriter:
         except (BotoCoreError, ClientError) as error:
             raise StoreUnavailableError(_explain(error, self._store_arn)) from error
         self._etag = described["ETag"]
+        self.size_bytes = described["TotalSizeInBytes"]
 
-    def update(self, puts: Mapping[str, str]) -> None:
+    def update(self, puts: Mapping[str, str], deletes: Sequence[str] = ()) -> None:
         """Write all entries, or none: one `UpdateKeys`, tried again when another writer was faster.
+
+        Args:
+            puts: Values by key.
+            deletes: Keys to delete; one that is not there is no mistake.
 
         Raises:
             StoreConflictError: Another writer was faster at every try.
@@ -119,20 +128,26 @@ class StoreWriter:
                     KvsARN=self._store_arn,
                     IfMatch=self._etag,
                     Puts=[{"Key": key, "Value": value} for key, value in puts.items()],
+                    **({"Deletes": [{"Key": key} for key in deletes]} if deletes else {}),
                 )
             except (BotoCoreError, ClientError) as error:
                 # Whatever went wrong, what the ETag stands for is no longer known.
                 self._etag = None
-                if not _is_conflict(error):
+                is_conflict = _is_conflict(error)
+                self.conflicts += is_conflict
+                if not is_conflict and not _is_passing(error):
                     raise _as_store_error(error, self._store_arn) from error
                 failures += 1
                 if not self._backoff.wait(failures):
+                    if not is_conflict:
+                        raise _as_store_error(error, self._store_arn) from error
                     raise StoreConflictError(
                         f"{self._store_arn} was changed by another writer at each of {failures} "
                         "tries. Let one writer write, or try again later"
                     ) from error
             else:
                 self._etag = written["ETag"]
+                self.size_bytes = written["TotalSizeInBytes"]
                 return
 
 
@@ -146,6 +161,19 @@ def _is_conflict(error: Exception) -> bool:
     return code == "ConflictException" or (
         code == "ValidationException" and "pre-condition failed" in message.lower()
     )
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether it is worth trying again: the call was throttled, or the service stumbled.
+
+    The data API's model has no throttling error; these are the names that AWS's services use.
+    """
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] in {
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "InternalServerException",
+        "ServiceUnavailableException",
+    }
 
 
 def _as_store_error(error: Exception, store_arn: str) -> StoreError:

@@ -34,6 +34,8 @@ def test_no_deployable_imports_the_emulator(path: Path) -> None:
 def test_no_deployable_has_a_local_only_branch(path: Path) -> None:
     """No word about where it runs, and no address of this machine but a default to listen on."""
     text = path.read_text(encoding="utf-8")
+    # The product's own events have its name in their source.
+    text = re.sub(r'"localpop\.(backend|answers)"', "", text)
 
     assert not re.search(r"localpop|localstack|LOCALPOP|:4566|is_local", text)
 
