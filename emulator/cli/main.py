@@ -18,7 +18,7 @@ from typing import Any
 
 from emulator.app.emulator import Emulator, running
 from emulator.app.settings import current_settings
-from emulator.cli import fault, functions, invalidate, kvs, package, places, policy, predict
+from emulator.cli import doctor, fault, functions, invalidate, kvs, package, places, policy, predict
 from emulator.cli.common import (
     add_declared_python,
     add_settings,
@@ -34,6 +34,7 @@ from emulator.values.trace import Stage, Trace
 
 _EPILOG = """\
 examples:
+  localpop doctor                        what is missing here, and what mends it
   localpop up                            serve template.yaml; reload on save; Ctrl-C ends it
   localpop run -- pytest tests/edge      start, run a command, stop; its exit code is ours
   localpop trace 5f0c…                   what happened to one request (id: X-Localpop-Trace)
@@ -134,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     invalidate.add_command(commands)
     kvs.add_command(commands)
     policy.add_command(commands)
+    doctor.add_command(commands)
     reset = commands.add_parser(
         "reset", help="forget every store, distribution and function, and moto's services"
     )
