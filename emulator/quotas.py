@@ -99,3 +99,21 @@ STORES_PER_ACCOUNT: Final = 200
 """Adjustable at AWS; the newest text of the page."""
 STORES_PER_ACCOUNT_2025: Final = 50
 """The same page around November 2025."""
+
+# --- Amazon SQS: Developer Guide, "Amazon SQS message quotas", read 2026-11-21 -----
+SQS_MESSAGE_MAX_BYTES: Final = 1_048_576
+"""1 MiB, body and attributes; a batch has the same limit."""
+SQS_BATCH_MAX_ENTRIES: Final = 10
+SQS_VISIBILITY_MAX_S: Final = 43_200
+SQS_DELAY_MAX_S: Final = 900
+SQS_WAIT_MAX_S: Final = 20
+
+# --- Amazon EventBridge: User Guide, eb-quota and API reference PutEvents, read 2026-11-21 ---
+EVENTS_ENTRIES_MAX: Final = 10
+EVENTS_REQUEST_MAX_BYTES: Final = 1_048_576
+"""1 MiB for all entries of a call since 2026; it was 256 KB."""
+EVENTS_TARGETS_PER_RULE_MAX: Final = 5
+EVENTS_NESTING_MAX: Final = 1_000
+EVENTS_RETRY_ATTEMPTS_MAX: Final = 185
+EVENTS_EVENT_AGE_MAX_S: Final = 86_400
+API_DESTINATION_TIMEOUT_S: Final = 5.0

@@ -21,6 +21,7 @@ from emulator.app.stalled_copies import StalledCopies
 from emulator.app.tls import server_context
 from emulator.app.watch import watch
 from emulator.aws.app import CloudFrontControl, create_app
+from emulator.aws.background import Background
 from emulator.aws.bedrock_runtime import BedrockRuntime
 from emulator.aws.cloudfront.control_plane import ControlPlane
 from emulator.aws.in_process import InProcess
@@ -369,8 +370,13 @@ async def running(
             deployment_ms=settings.deployment_s * 1_000,
         )
 
+        in_process = InProcess(others)
+        background = Background(account, clock, in_process)
+        stack.push_async_callback(background.close)
+
         async def reset() -> None:
             await account.clear()
+            await background.reset()
             await stores.clear()
             await asyncio.to_thread(packages.clear)
             await others.reset()
@@ -388,8 +394,9 @@ async def running(
                 packages,
                 others,
                 reset,
-                InProcess(others),
+                in_process,
                 emulator.deployer.loaded_lambda,
+                background,
             ),
             distance_ms=latency.kvs_api_distance_ms,
             plan=plan,

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emulator.aws.answers import error_answer
+from emulator.aws.background import Background
 from emulator.aws.bedrock_runtime import BedrockRuntime
 from emulator.aws.call import ApiCall, Service, call_from
 from emulator.aws.cloudfront.api import CloudFrontApi
@@ -79,6 +80,7 @@ class CloudFrontControl:
         reset: Makes everything as it was at the first start, for `localpop reset`.
         in_process: Where the services call each other; they are added to it.
         declared_function: A Lambda function of the project's template, by its ARN.
+        background: Events and queues.
     """
 
     plane: ControlPlane
@@ -89,6 +91,7 @@ class CloudFrontControl:
     reset: Callable[[], Awaitable[None]] = nothing_changed
     in_process: InProcess = field(default_factory=InProcess)
     declared_function: Callable[[str], LoadedLambda | None] = lambda arn: None
+    background: Background | None = None
 
 
 def create_app(
@@ -177,7 +180,10 @@ def _control_services(
         control.plane, store_api, stores, control.functions, lambda_api.configuration
     )
     control.in_process.add("lambda", lambda_api.call)
-    return {CLOUDFRONT: cloudfront, "lambda": lambda_api}
+    services: dict[str, Service] = {CLOUDFRONT: cloudfront, "lambda": lambda_api}
+    if control.background is not None:
+        services |= control.background.services()
+    return services
 
 
 class AwsEndpoint:

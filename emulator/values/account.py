@@ -29,6 +29,21 @@ class Kind(StrEnum):
     """A Lambda function's `$LATEST`."""
     LAMBDA_VERSION = "lambda-version"
     """A published version, by `name:number`."""
+    QUEUE = "queue"
+    """An SQS queue."""
+    QUEUE_MESSAGES = "queue-messages"
+    """The messages that were in a queue when localpop ended."""
+    EVENT_BUS = "event-bus"
+    EVENT_RULE = "event-rule"
+    """A rule with its targets, by `bus/name`."""
+    EVENT_CONNECTION = "event-connection"
+    API_DESTINATION = "api-destination"
+    EVENT_DELIVERIES = "event-deliveries"
+    """Events that still waited for their targets when localpop ended."""
+    SCHEDULE = "schedule"
+    """A schedule of EventBridge Scheduler, by `group/name`."""
+    SCHEDULE_GROUP = "schedule-group"
+    EVENT_SOURCE_MAPPING = "event-source-mapping"
 
 
 @dataclass(frozen=True, slots=True)

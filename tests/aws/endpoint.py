@@ -20,6 +20,7 @@ import uvicorn
 from botocore.config import Config
 
 from emulator.aws.app import CloudFrontControl, create_app
+from emulator.aws.background import Background
 from emulator.aws.bedrock_runtime import BedrockRuntime
 from emulator.aws.cloudfront.control_plane import ControlPlane
 from emulator.aws.in_process import InProcess
@@ -134,8 +135,18 @@ class Endpoint:
         )
         packages = LambdaPackages(self._path.with_name("lambda"))
         self.in_process = InProcess(others)
+        self.background = Background(self.account, clock, self.in_process)
+        await self.background.start()
+        stack.push_async_callback(self.background.close)
         return CloudFrontControl(
-            plane, functions, lambdas, packages, others, self._reset, self.in_process
+            plane,
+            functions,
+            lambdas,
+            packages,
+            others,
+            self._reset,
+            self.in_process,
+            background=self.background,
         )
 
     async def _deployed(self) -> None:
