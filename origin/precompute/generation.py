@@ -13,6 +13,7 @@ from origin.context import build_prompt
 from origin.dataset import DataSet
 from origin.model import Completion, Model, ModelError, ModelFault, Prompt
 from origin.precompute.artifact import AnswerTooLargeError, StoredAnswer, make_entry
+from origin.precompute.judging import judge
 
 
 class Verdict(Enum):
@@ -127,19 +128,10 @@ class Generator:
 
     def _judge(self, user_id: str, action_id: str, completion: Completion) -> Outcome:
         generated_at_s = int(self.now_s())
-        # A lone surrogate is valid in JSON's escapes and has no place in UTF-8.
-        text = completion.text.strip().encode("utf-8", "replace").decode()
-        entry, problem = None, ""
-        if not text:
-            problem = f"{user_id} {action_id}: the model answered nothing"
-        elif completion.stop_reason == "max_tokens":
-            problem = (
-                f"{user_id} {action_id}: the answer was cut off after {completion.output_tokens} "
-                "tokens. Ask for a shorter one (ANSWER_CHARS in origin/context.py), or raise "
-                "MAX_TOKENS there"
-            )
-        else:
-            stored = StoredAnswer(text, generated_at_s, generated_at_s + self.ttl_s)
+        judgement = judge(completion)
+        entry, problem = None, judgement.problem and f"{user_id} {action_id}: {judgement.problem}"
+        if not problem:
+            stored = StoredAnswer(judgement.text, generated_at_s, generated_at_s + self.ttl_s)
             try:
                 entry = make_entry(user_id, action_id, stored)
             except AnswerTooLargeError as error:
