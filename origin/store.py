@@ -107,6 +107,20 @@ class StoreWriter:
         self._etag = described["ETag"]
         self.size_bytes = described["TotalSizeInBytes"]
 
+    def get(self, key: str) -> str | None:
+        """The value of one key, straight from the store; None when there is none.
+
+        Raises:
+            StoreUnavailableError: The store is not there, not ready, or cannot be reached.
+        """
+        try:
+            value: str = self._client.get_key(KvsARN=self._store_arn, Key=key)["Value"]
+        except self._client.exceptions.ResourceNotFoundException:
+            return None
+        except (BotoCoreError, ClientError) as error:
+            raise StoreUnavailableError(_explain(error, self._store_arn)) from error
+        return value
+
     def update(self, puts: Mapping[str, str], deletes: Sequence[str] = ()) -> None:
         """Write all entries, or none: one `UpdateKeys`, tried again when another writer was faster.
 

@@ -6,5 +6,14 @@
     push        many users: generation side by side, one `UpdateKeys` for each user, one writer
     progress    what the terminal shows
 
+and, in the background, once answers come by events:
+
+    messages    what lies on the queue of writes
+    writer      the single writer: queue -> registry, S3, one atomic `UpdateKeys`
+    registry    what is in the store and why (DynamoDB)
+    invalidator a state change -> deletes of exactly what names it
+    watch       broken contracts, expired answers
+    wiring      the Lambda functions' objects, from their environment
+
 `generation` fits into a Lambda function as it is, `push` into whatever writes for many.
 """
