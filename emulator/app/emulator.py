@@ -68,6 +68,7 @@ class Emulator:
         aws_url: The AWS endpoint, as SDKs are told it.
         dashboard_url: The dashboard.
         environment: What commands learn.
+        background: What works behind the viewers' back; None until it is there.
     """
 
     settings: LocalSettings
@@ -79,6 +80,7 @@ class Emulator:
     aws_url: str
     dashboard_url: str
     environment: dict[str, str]
+    background: Background | None = None
     _files: tuple[Path, ...] = ()
     _children: list[Child] = field(default_factory=list)
 
@@ -94,6 +96,8 @@ class Emulator:
         settings = self.deployer.settings
         declared = read_template(settings.templates, settings.parameters, settings.answers)
         deployed = await self.deployer.deploy(declared)
+        if self.background is not None:
+            await self.background.deploy(declared.background)
         self.edge.site = deployed.site
         self._files = deployed.files
         return deployed
@@ -371,8 +375,10 @@ async def running(
         )
 
         in_process = InProcess(others)
-        background = Background(account, clock, in_process)
+        background = Background(account, clock, in_process, others)
         stack.push_async_callback(background.close)
+        await background.deploy(emulator.deployer.declared.background)
+        emulator.background = background
 
         async def reset() -> None:
             await account.clear()
@@ -404,6 +410,7 @@ async def running(
         )
         await functions.start()
         await lambdas.start()
+        await background.start()
         stack.push_async_callback(emulator.stop_children)
         now = datetime.datetime.fromtimestamp(clock.epoch_ms() / 1_000, datetime.UTC)
         tls = server_context(settings.state / "tls", _aliases(edge.site), now)

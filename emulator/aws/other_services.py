@@ -28,6 +28,8 @@ from emulator.errors import ApiError, NotEmulated
 from emulator.quotas import MB
 
 Environ: TypeAlias = dict[str, Any]
+Declared: TypeAlias = tuple[str, Mapping[str, Any]]
+"""An operation and its input."""
 Wsgi: TypeAlias = Callable[[Environ, Any], Iterable[bytes]]
 
 ACCOUNT_ID: Final = "123456789012"
@@ -35,6 +37,14 @@ ACCOUNT_ID: Final = "123456789012"
 _UNLOCKED: Final = frozenset({"sqs", "states"})
 _BODY_MAX_BYTES: Final = 256 * MB
 # Where botocore's name of a service is not its signing name.
+_ALREADY_THERE: Final = frozenset(
+    {
+        "ResourceInUseException",
+        "BucketAlreadyOwnedByYou",
+        "BucketAlreadyExists",
+        "ResourceAlreadyExistsException",
+    }
+)
 _CLIENT_NAMES: Final = {"states": "stepfunctions"}
 # Ours is sent instead; the others are the server's to say.
 _DROPPED_HEADERS: Final = frozenset({"x-amzn-requestid", "connection", "transfer-encoding"})
@@ -54,6 +64,8 @@ class OtherServices:
         self._wsgi: Wsgi | None = None
         self._loading = threading.Lock()
         self._making = threading.Lock()
+        self._declared: dict[str, list[Declared]] = {}
+        self._declaring = threading.RLock()
         self._clients: dict[str, Any] = {}
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         # Apart, so that long polls never keep a quick call waiting.
@@ -103,6 +115,18 @@ class OtherServices:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(pool, self._called, service, operation, dict(params))
 
+    def declare(self, declared: Mapping[str, Sequence[Declared]]) -> None:
+        """What a template wants of moto's services; made when a service is called first.
+
+        So a project whose template has a table pays for moto only once somebody asks for it.
+
+        Args:
+            declared: By service: operations with their inputs, in order. One that is refused
+                because the thing is there already is no mistake.
+        """
+        with self._declaring:
+            self._declared = {service: list(calls) for service, calls in declared.items()}
+
     async def fetch_object(self, bucket: str, key: str) -> bytes:
         """An S3 object's bytes.
 
@@ -133,6 +157,7 @@ class OtherServices:
     # --- in a thread --------------------------------------------------------------------------
 
     def _run(self, service: str, environ: Environ) -> WsgiAnswer:
+        self._make_declared(service)
         lock = contextlib.nullcontext() if service in _UNLOCKED else self._locks[service]
         wsgi = self._loaded()
         try:
@@ -149,6 +174,16 @@ class OtherServices:
             raise ApiError(
                 500, "InternalFailure", f"moto failed on {service}; localpop's log has the reason"
             ) from error
+
+    def _make_declared(self, service: str) -> None:
+        with self._declaring:
+            # Taken out first: making them calls the service.
+            for operation, params in self._declared.pop(service, ()):
+                try:
+                    self._called(service, operation, dict(params))
+                except (ApiError, NotEmulated) as error:
+                    if not isinstance(error, ApiError) or error.code not in _ALREADY_THERE:
+                        _log.warning("the template's %s failed: %s", operation, error)
 
     def _called(self, service: str, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         from botocore import xform_name
@@ -210,6 +245,7 @@ class OtherServices:
             return self._wsgi
 
     def _object(self, bucket: str, key: str) -> bytes:
+        self._make_declared("s3")
         self._loaded()
         from moto.backends import get_backend
 

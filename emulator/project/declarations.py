@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from emulator import quotas
 from emulator.values.distribution import Distribution
@@ -150,6 +151,27 @@ class BucketDeclaration:
 
 
 @dataclass(frozen=True, slots=True)
+class ResourceDeclaration:
+    """A resource that works behind the viewers' back: a rule, a queue, a table.
+
+    Args:
+        kind: Its type, such as `AWS::SQS::Queue`.
+        logical_id: Its name in the template.
+        name: Its name at AWS.
+        arn: Its ARN; empty for those that have none of their own here.
+        properties: As the service's API takes them.
+        where: Its place in the template.
+    """
+
+    kind: str
+    logical_id: str
+    name: str
+    arn: str
+    properties: Mapping[str, Any]
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class TemplateDeclarations:
     """Everything in a project's templates that an edge needs.
 
@@ -161,6 +183,7 @@ class TemplateDeclarations:
         distributions: Distributions.
         function_urls: Function URLs that are origins.
         buckets: S3 buckets.
+        background: Events, schedules, queues, tables and buckets.
         files: What was read beside code; worth watching.
         warnings: What deploys and then surprises.
     """
@@ -172,6 +195,7 @@ class TemplateDeclarations:
     distributions: tuple[Distribution, ...] = ()
     function_urls: tuple[FunctionUrlDeclaration, ...] = ()
     buckets: tuple[BucketDeclaration, ...] = ()
+    background: tuple[ResourceDeclaration, ...] = ()
     files: tuple[Path, ...] = ()
     warnings: tuple[Finding, ...] = ()
 

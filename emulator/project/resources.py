@@ -110,6 +110,10 @@ class Resources:
         letters = identifiers.letters(f"name:{self.stack.seed(logical_id)}", 12)
         return f"{self.stack.name[:24]}-{logical_id[:24]}-{letters}"
 
+    def own_property(self, logical_id: str, name: str) -> Any:
+        """One property, resolved; None when it is not there."""
+        return self._property(logical_id, name)
+
     def _property(self, logical_id: str, name: str) -> Any:
         """One property, resolved; None when it is not there."""
         properties = self.unresolved(logical_id)
@@ -135,6 +139,8 @@ class Resources:
                 answer = self._service(logical_id, resource, attribute)
             case "CloudFormation" if attribute.startswith("Outputs."):
                 answer = self._nested_output(logical_id, attribute.removeprefix("Outputs."))
+            case "SQS" | "DynamoDB" | "Logs" | "Events" | "Scheduler":
+                answer = self._background(logical_id, kind, attribute)
             case "Custom":
                 answer = self._custom(logical_id, kind, attribute)
             case _:
@@ -195,6 +201,9 @@ class Resources:
                 return f"https://{self.url_domain(logical_id)}/"
             case "Url", "FunctionArn" | "":
                 return self.url_target(logical_id)
+            case "EventSourceMapping", _:
+                kind = "AWS::Lambda::EventSourceMapping"
+                return self._background(logical_id, kind, attribute)
             case _:
                 return None
 
@@ -234,6 +243,12 @@ class Resources:
         if named.startswith("arn:"):
             return named
         return identifiers.lambda_arn(named, self.stack.region)
+
+    def _background(self, logical_id: str, kind: str, attribute: str) -> str | None:
+        # Down here, because that module needs this one.
+        from emulator.project.background import background_attribute
+
+        return background_attribute(self, logical_id, kind, attribute)
 
     def _bucket(self, logical_id: str, attribute: str) -> str | None:
         name = self.bucket_name(logical_id)

@@ -16,11 +16,13 @@ from typing import Final
 from emulator.errors import ConfigError, NotEmulated
 from emulator.project import code, not_emulated
 from emulator.project.account import ProjectAccount
+from emulator.project.background import read_background
 from emulator.project.declarations import (
     BucketDeclaration,
     FunctionDeclaration,
     FunctionUrlDeclaration,
     LambdaFunctionDeclaration,
+    ResourceDeclaration,
     StoreDeclaration,
     TemplateDeclarations,
 )
@@ -151,6 +153,7 @@ class _ProjectReader:
             distributions=distributions,
             function_urls=self._function_urls(distributions),
             buckets=self._buckets(),
+            background=self._background(),
             files=(
                 *self.stacks.files,
                 *self.account.nested_files,
@@ -361,6 +364,14 @@ class _ProjectReader:
                 name = resources.bucket_name(logical_id)
                 attached = tuple(policies.get(name, ()))
                 found.append(BucketDeclaration(logical_id, name, resources.stack.region, attached))
+        return tuple(found)
+
+    def _background(self) -> tuple[ResourceDeclaration, ...]:
+        """What works behind the viewers' back."""
+        found: list[ResourceDeclaration] = []
+        for resources in self.account.resources:
+            with self.notes.caught():
+                found += read_background(resources, self.notes)
         return tuple(found)
 
     def _check_counts(self) -> None:

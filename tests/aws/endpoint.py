@@ -135,7 +135,7 @@ class Endpoint:
         )
         packages = LambdaPackages(self._path.with_name("lambda"))
         self.in_process = InProcess(others)
-        self.background = Background(self.account, clock, self.in_process)
+        self.background = Background(self.account, clock, self.in_process, others)
         await self.background.start()
         stack.push_async_callback(self.background.close)
         return CloudFrontControl(

@@ -25,9 +25,9 @@ from emulator.aws.events.delivery import Delivery, DeliveryError
 from emulator.aws.events.registry import EventRegistry
 from emulator.aws.in_process import InProcess
 from emulator.errors import ApiError, NotEmulated
+from emulator.rules.event_target import is_callable, target_kind
 from emulator.values.account import Kind
 
-_SERVICES: Final = frozenset({"lambda", "states", "sqs"})
 _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # eb-api-destinations: "EventBridge retries 401, 407, 409, 429, and 5xx error codes".
 _RETRIED_STATUSES: Final = frozenset({401, 407, 409, 429})
@@ -44,22 +44,15 @@ def require_target(arn: str, where: str) -> None:
         ApiError: 400; it is no ARN.
         NotEmulated: AWS has such a target, localpop has not.
     """
-    parts = arn.split(":", 5)
-    if len(parts) < 6 or parts[0] != "arn":
+    kind = target_kind(arn)
+    if not kind:
         raise ApiError(
             400,
             "ValidationException",
             f"Parameter {arn[:200]} is not valid. Reason: Provided Arn is not in correct format.",
         )
-    service, resource = parts[2], parts[5]
-    known = (
-        service in _SERVICES
-        or (service == "events" and resource.startswith(("event-bus/", "api-destination/")))
-        or (service == "logs" and resource.startswith("log-group:"))
-    )
-    if not known:
-        kind = resource.partition("/")[0].partition(":")[0]
-        raise NotEmulated(f"The target {service}:{kind} of Amazon EventBridge", where=where)
+    if not is_callable(kind):
+        raise NotEmulated(f"The target {kind} of Amazon EventBridge", where=where)
 
 
 @dataclass(frozen=True, slots=True)

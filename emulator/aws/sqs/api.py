@@ -164,19 +164,22 @@ class SqsApi:
 
     # --- from the template, and over restarts -----------------------------------------------
 
+    def check(self, name: str, attributes: Mapping[str, str]) -> None:
+        """Refuse a queue that SQS refuses.
+
+        Raises:
+            ApiError: Says why.
+        """
+        _require_attributes(name, attributes)
+
     async def declare(self, declared: Mapping[str, Mapping[str, str]]) -> None:
         """Make the template's queues; those that it declared before and no more are deleted.
 
         Messages stay in a queue that is declared again.
 
         Args:
-            declared: Attributes by name.
-
-        Raises:
-            ApiError: SQS would refuse one of them.
+            declared: Attributes by name, checked.
         """
-        for name, attributes in declared.items():
-            _require_attributes(name, attributes)
         for name in self._declared - declared.keys():
             self.queues.delete(name)
         self._declared = set(declared)
