@@ -69,6 +69,7 @@ class Deployer:
         logs: Keeps what functions write.
         copies: The versions of stores that edge servers hold.
         s3: Where buckets are: the AWS endpoint, in which moto has them.
+        function_urls: Where the template's Lambda function URLs are served.
         folders: Where folders that stand in for buckets are served, by origin id.
         declared: What the template declared when it was deployed last.
     """
@@ -82,6 +83,7 @@ class Deployer:
     logs: FunctionLogs
     copies: StalledCopies
     s3: OriginAddress | None = None
+    function_urls: OriginAddress | None = None
     folders: Mapping[str, OriginAddress] = field(default_factory=dict)
     declared: TemplateDeclarations = field(default_factory=TemplateDeclarations)
     _loaded: dict[str, LoadedLambda] = field(default_factory=dict)
@@ -131,7 +133,7 @@ class Deployer:
         for distribution in declared.distributions:
             _require_functions(distribution, edge_functions)
             for origin in distribution.origins.values():
-                self._target(origin)
+                self._target(origin, declared)
         for arn, loaded in self._loaded.items():
             if fresh.get(arn) is not loaded:
                 # Requests under way keep their environment; idle ones end.
@@ -149,12 +151,12 @@ class Deployer:
         made = self._account_site.distributions()
         functions = {**self._edge_functions, **self._account_site.edge_functions(made)}
         origins = {
-            (distribution.id, origin.id): self._target(origin)
+            (distribution.id, origin.id): self._target(origin, self.declared)
             for distribution in self.declared.distributions
             for origin in distribution.origins.values()
         }
         origins |= {
-            (distribution.id, origin.id): self._target(origin, or_nowhere=True)
+            (distribution.id, origin.id): self._target(origin, self.declared, or_nowhere=True)
             for distribution in made
             for origin in distribution.origins.values()
         }
@@ -234,11 +236,14 @@ class Deployer:
     def _package(self, declared: LambdaFunctionDeclaration) -> Path:
         return self.settings.state / "packages" / declared.name
 
-    def _target(self, origin: Origin, *, or_nowhere: bool = False) -> OriginTarget:
+    def _target(
+        self, origin: Origin, declared: TemplateDeclarations, *, or_nowhere: bool = False
+    ) -> OriginTarget:
         """Where an origin is, by its id or its domain name in localpop.toml.
 
         Args:
             origin: The origin.
+            declared: The template, which has the functions behind function URLs.
             or_nowhere: One that is not mapped gets an address that does not resolve, so that
                 viewers see what they would at AWS; else that is an error.
 
@@ -254,6 +259,8 @@ class Deployer:
         if local is None and origin.kind is OriginKind.S3 and self.s3 is not None:
             # The bucket is in the Host header, as at AWS.
             local = LocalOrigin(self.s3)
+        if local is None and origin.kind is OriginKind.LAMBDA_URL:
+            local = self._function_url(origin, declared)
         if local is None:
             local = _nowhere(origin) if or_nowhere and not _is_here(origin) else _itself(origin)
         timeouts = OriginTimeouts(
@@ -264,6 +271,15 @@ class Deployer:
         )
         hides_missing = origin.kind is OriginKind.S3 and not self._may_list(origin)
         return OriginTarget(local.address, local.region, local.front, timeouts, hides_missing)
+
+    def _function_url(self, origin: Origin, declared: TemplateDeclarations) -> LocalOrigin | None:
+        """A function URL of the template; the function is in the Host header, as at AWS."""
+        if self.function_urls is None:
+            return None
+        for url in declared.function_urls:
+            if url.domain_name == origin.domain_name:
+                return LocalOrigin(self.function_urls, region=url.function.arn.split(":")[3])
+        return None
 
     def _may_list(self, origin: Origin) -> bool:
         """Whether CloudFront may list an S3 origin's bucket, as far as the template says."""
@@ -344,9 +360,10 @@ def problems_of(declared: TemplateDeclarations, settings: LocalSettings) -> list
             for problem in check(code, function.runtime)
         ]
     said = {*settings.origins, *settings.folders, *settings.remotes}
+    urls = {url.domain_name for url in declared.function_urls}
     for distribution in declared.distributions:
         for origin in distribution.origins.values():
-            if origin.id in said or origin.kind is not OriginKind.CUSTOM:
+            if origin.id in said or origin.kind is OriginKind.S3 or origin.domain_name in urls:
                 continue
             try:
                 _itself(origin)

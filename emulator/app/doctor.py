@@ -172,7 +172,7 @@ def _ports(patient: Examination) -> Iterator[Check]:
     running = _answers_localpop(settings.aws_port)
     for name, port in (
         ("viewer", settings.viewer_port),
-        ("https", settings.https_port or 8443),
+        ("https", 8443 if settings.https_port is None else settings.https_port),
         ("aws", settings.aws_port),
         ("dashboard", settings.dashboard_port),
     ):

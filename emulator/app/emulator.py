@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import functools
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from emulator.app.children import Child, aws_environment, declared_environment
 from emulator.app.deploy import Deployed, Deployer
 from emulator.app.folder_origins import FolderOrigins
 from emulator.app.function_logs import FunctionLogs
+from emulator.app.function_urls import FunctionUrls
 from emulator.app.servers import Listener, bind, port_of
 from emulator.app.stalled_copies import StalledCopies
 from emulator.app.tls import server_context
@@ -69,6 +71,7 @@ class Emulator:
         dashboard_url: The dashboard.
         environment: What commands learn.
         background: What works behind the viewers' back; None until it is there.
+        function_urls: Where Lambda function URLs are served.
     """
 
     settings: LocalSettings
@@ -81,6 +84,7 @@ class Emulator:
     dashboard_url: str
     environment: dict[str, str]
     background: Background | None = None
+    function_urls: OriginAddress | None = None
     _files: tuple[Path, ...] = ()
     _children: list[Child] = field(default_factory=list)
 
@@ -322,6 +326,9 @@ async def running(
         folders = FolderOrigins(settings.folders, clock)
         stack.push_async_callback(folders.close)
         await folders.start()
+        function_urls = FunctionUrls(lambda: emulator.deployer.declared.function_urls, clock)
+        stack.push_async_callback(function_urls.close)
+        await function_urls.start()
         access_log = AccessLogFile(settings.state / "access.log", clock)
         stack.push_async_callback(access_log.close)
         edge.access_log = access_log.write
@@ -339,6 +346,7 @@ async def running(
                 logs,
                 copies,
                 OriginAddress(shown, port_of(sockets.aws)),
+                function_urls.address,
                 folders.addresses,
             ),
             f"http://{shown}:{port_of(sockets.viewer)}",
@@ -346,6 +354,7 @@ async def running(
             aws_url,
             f"http://{shown}:{port_of(sockets.dashboard)}",
             {},
+            function_urls=function_urls.address,
         )
         emulator.environment = {
             **aws_environment(aws_url),
@@ -365,6 +374,8 @@ async def running(
         bedrock.time_scale = settings.latency.time_scale
         others = OtherServices(lambda: aws_url)
         stack.callback(others.close)
+        in_process = InProcess(others)
+        function_urls.invoke = functools.partial(in_process.call, "lambda", "Invoke")
         plane = ControlPlane(
             account,
             clock,

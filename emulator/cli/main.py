@@ -211,13 +211,17 @@ def _banner(emulator: Emulator) -> str:
         for behavior in distribution.behaviors
     ]
     listed = "\n".join(behaviors)
+    urls = "".join(
+        f"  function URL  {emulator.function_urls} (Host: {one.domain_name})\n"
+        for one in emulator.deployer.declared.function_urls
+    )
     return f"""ready
 
   viewers       {emulator.viewer_url}
   HTTPS         {emulator.https_url}    (curl --cacert {_certificate(emulator)})
   AWS endpoint  {emulator.aws_url}
   dashboard     {emulator.dashboard_url}
-
+{urls}
   behaviors and their edge functions
 {listed}
 

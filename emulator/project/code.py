@@ -459,14 +459,28 @@ def _trusted_services(resources: Resources, logical_id: str) -> frozenset[str] |
 def read_function_url(
     resources: Resources, logical_id: str, function: LambdaFunctionDeclaration
 ) -> FunctionUrlDeclaration:
-    """A Lambda function URL."""
+    """A Lambda function URL.
+
+    Raises:
+        NotEmulated: It streams, or has CORS settings of its own.
+    """
     properties = resources.properties(logical_id)
+    if properties.text("InvokeMode", "BUFFERED") == "RESPONSE_STREAM":
+        raise NotEmulated(
+            "A Lambda function URL with InvokeMode RESPONSE_STREAM",
+            where=properties.place("InvokeMode"),
+        )
+    if properties.has("Cors"):
+        raise NotEmulated(
+            "Cors of a Lambda function URL (a response headers policy is)",
+            where=properties.place("Cors"),
+        )
     return FunctionUrlDeclaration(
         logical_id,
         resources.url_domain(logical_id),
         function,
         properties.text("AuthType", "AWS_IAM"),
-        properties.text("InvokeMode", "BUFFERED") == "RESPONSE_STREAM",
+        properties.text("Qualifier"),
     )
 
 

@@ -123,14 +123,14 @@ class FunctionUrlDeclaration:
         domain_name: `<id>.lambda-url.<region>.on.aws`.
         function: The function behind it.
         auth_type: `NONE` or `AWS_IAM`.
-        streams: Whether InvokeMode is RESPONSE_STREAM.
+        qualifier: The alias that it invokes; empty for the unpublished version.
     """
 
     logical_id: str
     domain_name: str
     function: LambdaFunctionDeclaration
     auth_type: str = "AWS_IAM"
-    streams: bool = False
+    qualifier: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from emulator.errors import NotEmulated
-from emulator.values.distribution import (
-    CacheBehavior,
-    Distribution,
-    OriginKind,
-)
+from emulator.values.distribution import CacheBehavior, Distribution
 from emulator.values.findings import Finding, Severity
 
 BehaviorTest = Callable[[CacheBehavior], bool]
@@ -24,10 +20,6 @@ DistributionTest = Callable[[Distribution], bool]
 
 _REFUSED_IN_BEHAVIOR: Final[tuple[tuple[str, BehaviorTest], ...]] = ()
 _REFUSED: Final[tuple[tuple[str, DistributionTest], ...]] = (
-    (
-        "A Lambda function URL origin",
-        lambda one: any(o.kind is OriginKind.LAMBDA_URL for o in one.origins.values()),
-    ),
     ("A multi-tenant distribution (TenantConfig)", lambda one: "TenantConfig" in one.beyond),
     (
         "Signed URLs and cookies by TrustedSigners",

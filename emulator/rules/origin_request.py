@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
+from emulator.rules.function_url import signature_lines, takes_over_authorization
 from emulator.rules.s3_origin import authorization
 from emulator.values.distribution import (
     READ_METHODS,
@@ -82,11 +83,14 @@ def origin_headers(
     Under policies only what a policy names goes through, beside the headers of the body (which
     others survive is UNVERIFIED, facts/cloudfront.md 6.2; this is its default).
     """
+    own = _signature_lines(request, behavior, origin)
+    taken = {name.lower() for name, _ in own}
+    if origin.kind is OriginKind.S3 or takes_over_authorization(origin):
+        taken.add("authorization")
     chosen = [
         (name, value)
         for name, value in request.headers
-        if _is_forwarded(name.lower(), request.method, behavior)
-        and not (origin.kind is OriginKind.S3 and name.lower() == "authorization")
+        if _is_forwarded(name.lower(), request.method, behavior) and name.lower() not in taken
     ]
     custom = {name.lower() for name, _ in origin.custom_headers}
     lines = [
@@ -94,7 +98,7 @@ def origin_headers(
         ("User-Agent", _user_agent(request, behavior)),
         *(pair for pair in chosen if pair[0].lower() not in custom),
         *_cookie_line(request, behavior),
-        *_signature_line(request, behavior, origin),
+        *own,
         *_accept_encoding_line(request, behavior),
         *origin.custom_headers,
         ("X-Amz-Cf-Id", request_id),
@@ -105,12 +109,12 @@ def origin_headers(
     return Headers(lines)
 
 
-def _signature_line(
+def _signature_lines(
     request: Request, behavior: CacheBehavior, origin: Origin
 ) -> list[tuple[str, str]]:
-    """CloudFront's own Authorization for an S3 origin (origin access control)."""
+    """CloudFront's own Authorization for an origin with origin access control."""
     if origin.kind is not OriginKind.S3:
-        return []
+        return signature_lines(request.method, request.headers, origin)
     named = behavior.cache_policy.headers.takes("authorization")
     viewers = request.headers.get("authorization") if named else ""
     signature = authorization(origin, viewers)

@@ -1,0 +1,104 @@
+"""Lambda function URLs: who may call them, and how CloudFront signs for them.
+
+AWS: "Restrict access to an AWS Lambda function URL origin",
+https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-restricting-access-to-lambda.html
+(facts/cloudfront.md 12.5), "Control access to Lambda function URLs" and "Invoking Lambda function
+URLs", Lambda guide urls-auth and urls-invocation, read 2026-11-21.
+
+As everywhere here a signature has to be there and is not verified, but for the one part that a
+viewer has to provide: the hash of the body.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+from emulator.values.distribution import Origin, OriginKind, SigningBehavior
+from emulator.values.headers import Headers
+
+AWS_IAM: Final = "AWS_IAM"
+SIGNATURE: Final = (
+    "AWS4-HMAC-SHA256 Credential=cloudfront/20260101/us-east-1/lambda/aws4_request, "
+    "SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=simulated"
+)
+"""What stands for CloudFront's own SigV4 signature."""
+PAYLOAD_HASH: Final = "x-amz-content-sha256"
+UNSIGNED_PAYLOAD: Final = "UNSIGNED-PAYLOAD"
+# AWS names PUT and POST; PATCH has a body as well (INFERRED).
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+_EMPTY_HASH: Final = hashlib.sha256(b"").hexdigest()
+_TEXT: Final = re.compile(
+    r"text/.*|application/(?:json|javascript|xml|.*\+(?:json|xml))", re.IGNORECASE
+)
+_SCOPE: Final = re.compile(r"AWS4-\S+ .*Credential=[^,\s]*/lambda/aws4_request", re.IGNORECASE)
+
+FORBIDDEN: Final = "Forbidden"
+WRONG_SIGNATURE: Final = (
+    "The request signature we calculated does not match the signature you provided. Check your "
+    "AWS Secret Access Key and signing method. Consult the service documentation for details."
+)
+"""UNVERIFIED for a payload hash that is missing; Lambda's words for any wrong signature."""
+
+
+def signature_lines(method: str, headers: Headers, origin: Origin) -> list[tuple[str, str]]:
+    """What CloudFront adds for a function URL with origin access control; nothing without.
+
+    The hash of a body is the viewer's: CloudFront streams bodies and cannot know it before.
+
+    Args:
+        method: The request's.
+        headers: The viewer's.
+        origin: A function URL.
+    """
+    control = origin.access_control
+    if origin.kind is not OriginKind.LAMBDA_URL or control is None:
+        return []
+    viewers = headers.get("authorization")
+    if control.signing_behavior is SigningBehavior.NEVER:
+        return []
+    if control.signing_behavior is SigningBehavior.NO_OVERRIDE and viewers:
+        return []
+    said = headers.get(PAYLOAD_HASH)
+    hashed = said or (UNSIGNED_PAYLOAD if method in _WITH_BODY else _EMPTY_HASH)
+    return [("Authorization", SIGNATURE), (PAYLOAD_HASH, hashed)]
+
+
+def takes_over_authorization(origin: Origin) -> bool:
+    """Whether the viewer's Authorization gives way to CloudFront's own."""
+    control = origin.access_control
+    return (
+        origin.kind is OriginKind.LAMBDA_URL
+        and control is not None
+        and control.signing_behavior is SigningBehavior.ALWAYS
+    )
+
+
+def refusal(auth_type: str, method: str, headers: Headers, body: bytes) -> str:
+    """Why a function URL answers 403; empty when the function may run.
+
+    Args:
+        auth_type: `NONE` or `AWS_IAM`.
+        method: The request's.
+        headers: As they arrived at the function URL.
+        body: The whole body.
+    """
+    if auth_type != AWS_IAM:
+        return ""
+    if not _SCOPE.match(headers.get("authorization")):
+        return FORBIDDEN
+    hashed = headers.get(PAYLOAD_HASH)
+    if method not in _WITH_BODY and not body:
+        return ""
+    if hashed.lower() != hashlib.sha256(body).hexdigest():
+        return WRONG_SIGNATURE
+    return ""
+
+
+def is_text(content_type: str) -> bool:
+    """Whether a body goes into the event as text; everything else goes in as Base64.
+
+    The list is INFERRED from API Gateway's HTTP APIs, whose payload format it is.
+    """
+    return bool(_TEXT.fullmatch(content_type.partition(";")[0].strip()))
