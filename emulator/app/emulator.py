@@ -385,7 +385,6 @@ async def running(
             deployment_ms=settings.deployment_s * 1_000,
         )
 
-        in_process = InProcess(others)
         background = Background(account, clock, in_process, others)
         stack.push_async_callback(background.close)
         await background.deploy(emulator.deployer.declared.background)
