@@ -18,7 +18,18 @@ from typing import Any
 
 from emulator.app.emulator import Emulator, running
 from emulator.app.settings import current_settings
-from emulator.cli import doctor, fault, functions, invalidate, kvs, package, places, policy, predict
+from emulator.cli import (
+    deploy,
+    doctor,
+    fault,
+    functions,
+    invalidate,
+    kvs,
+    package,
+    places,
+    policy,
+    predict,
+)
 from emulator.cli.common import (
     add_declared_python,
     add_settings,
@@ -42,6 +53,7 @@ examples:
   localpop test-function NAME --uri /a    test one CloudFront Function, with a server or without
   localpop logs --follow                 what functions write
   localpop package --all                 what you deploy, into build/
+  localpop deploy --plan                 what a deployment would change; then localpop deploy
   localpop kvs sync answers.json         make a key value store hold what a file says
   curl -H 'X-Localpop-Viewer: NRT/4g' localhost:8080/    ask from Tokyo over a mobile network
 
@@ -133,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_command(commands)
     fault.add_command(commands)
     invalidate.add_command(commands)
+    deploy.add_commands(commands)
     kvs.add_command(commands)
     policy.add_command(commands)
     doctor.add_command(commands)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -37,6 +38,7 @@ _CONFIG: Final = Config(
 _HOME_REGION: Final = "us-east-1"
 # The SDKs put the account id before the host; user-info absorbs it (facts/kvs.md 0, 1.8).
 _USER_INFO: Final = "local"
+_LOADERS: Final[dict[str, Any]] = {}
 _REMEDIES: Final = {
     "AccessDenied": "Allow it: localpop policy --deployer prints the policy that is needed.",
     "AccessDeniedException": "Allow it: localpop policy --deployer prints the policy that is "
@@ -59,15 +61,19 @@ class AwsTarget:
     endpoint_url: str = ""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
-    def client(self, service: str) -> Client:
+    def client(self, service: str, *, region: str = "") -> Client:
         """A client of one service.
+
+        Args:
+            service: Such as `cloudfront`.
+            region: Its Region; empty for what the SDK resolves.
 
         Raises:
             ConfigError: Neither Region nor credentials, or no URL.
         """
         url = self.url(service)
         with aws_errors():
-            session = boto3.Session(region_name=self.region)
+            session = _session(region or self.region)
             local: dict[str, Any] = {}
             if is_loopback(url) and session.get_credentials() is None:
                 # A local endpoint takes any; asking for real ones would only be in the way.
@@ -96,6 +102,14 @@ class AwsTarget:
         if not url:
             return "AWS"
         return f"{url} (on this machine)" if is_loopback(url) else url
+
+
+def _session(region: str) -> Any:
+    """A session that reads AWS's models once in a process: they are most of what a client costs."""
+    core = botocore.session.get_session()
+    loader = core.get_component("data_loader")
+    core.register_component("data_loader", _LOADERS.setdefault("loader", loader))
+    return boto3.Session(botocore_session=core, region_name=region)
 
 
 def with_user_info(url: str) -> str:

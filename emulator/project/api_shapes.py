@@ -17,6 +17,8 @@ _RENAMED: Final = {
     "IAMCertificateId": "IamCertificateId",
     "SSLSupportMethod": "SslSupportMethod",
 }
+API_NAMES: Final = {written: name for name, written in _RENAMED.items()}
+"""The API's names by CloudFormation's, where they differ."""
 _KEPT: Final = frozenset(
     {"OriginGroups", "Members", "StatusCodes", "CustomHeadersConfig", "RemoveHeadersConfig"}
 )

@@ -22,15 +22,15 @@ REGION: Final = "us-east-1"
 STACK_NAME: Final = "localpop"
 
 
-def pseudo_parameters(stack_name: str, region: str) -> dict[str, Any]:
+def pseudo_parameters(stack_name: str, region: str, account_id: str = ACCOUNT_ID) -> dict[str, Any]:
     """What AWS's pseudo parameters stand for in a stack."""
     return {
-        "AWS::AccountId": ACCOUNT_ID,
+        "AWS::AccountId": account_id,
         "AWS::Region": region,
         "AWS::Partition": "aws",
         "AWS::URLSuffix": "amazonaws.com",
         "AWS::StackName": stack_name,
-        "AWS::StackId": (f"arn:aws:cloudformation:{region}:{ACCOUNT_ID}:stack/{stack_name}/local"),
+        "AWS::StackId": (f"arn:aws:cloudformation:{region}:{account_id}:stack/{stack_name}/local"),
         "AWS::NotificationARNs": [],
     }
 
@@ -108,6 +108,7 @@ class Resolver:
         elsewhere: Other stacks' exports and the parameter store.
         stack_name: AWS::StackName.
         region: AWS::Region.
+        account_id: AWS::AccountId.
     """
 
     document: Mapping[str, Any]
@@ -117,6 +118,7 @@ class Resolver:
     elsewhere: Elsewhere = field(default_factory=Nowhere)
     stack_name: str = STACK_NAME
     region: str = REGION
+    account_id: str = ACCOUNT_ID
     _conditions: dict[str, bool] = field(default_factory=dict)
 
     def resolve_parts(self, value: Any, place: str) -> Any:
@@ -212,7 +214,7 @@ class Resolver:
     def _ref(self, name: Any, place: str) -> Any:
         if name == "AWS::NoValue":
             return NO_VALUE
-        pseudo = pseudo_parameters(self.stack_name, self.region)
+        pseudo = pseudo_parameters(self.stack_name, self.region, self.account_id)
         if name in pseudo:
             return pseudo[name]
         parameters = self.document.get("Parameters") or {}
