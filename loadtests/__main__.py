@@ -1,16 +1,11 @@
 """`python -m loadtests`: run Locust in a process of its own, then say what it saw.
 
-    python -m loadtests run --host http://127.0.0.1:8080 --time 30 --out report
-    python -m loadtests report report/samples.jsonl --out report
-
-Exit codes: 0 fine; 1 more errors than --max-error-share, or no answer at all; 2 bad input; 3 void,
-because the load generator itself lagged; 130 Ctrl-C.
+`--help` and `docs/load-tests.md` tell the rest; exit codes stand in `judge.py`.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import math
 import os
@@ -19,44 +14,88 @@ import socket
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from loadtests.arrivals import load_sessions
 from loadtests.errors import BadInputError
+from loadtests.history import DEFAULT_HISTORY, History
+from loadtests.history_table import history_table
+from loadtests.judge import (
+    BAD_INPUT,
+    BY_SEVERITY,
+    FINE,
+    INTERRUPTED,
+    OBJECTIVE_MISSED,
+    TOO_MANY_ERRORS,
+    VOID,
+    is_void,
+    judge_recording,
+    tell,
+    verdict,
+)
+from loadtests.locust_process import run_locust
+from loadtests.objectives import ObjectiveFile, read_objectives
 from loadtests.predictions import Predictions, comparison_table, read_predictions
 from loadtests.profiles import FOLDER, profile_names, read_profile
+from loadtests.repeating import parse_duration, slots
 from loadtests.report import write_report
-from loadtests.samples import FALLBACKS, HITS, read_recording
+from loadtests.samples import read_recording
 from loadtests.settings import OPTIONS, Settings, add_options
-from loadtests.summary import Summary
 from loadtests.table import table
 from loadtests.target import check_host
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 SAMPLES = "samples.jsonl"
-VOID, BAD_INPUT, INTERRUPTED = 3, 2, 130
 # What Locust itself may say without anything being wrong with the run: it counts failed requests.
 _HARMLESS_EXIT_CODES = (0, 1)
-_STOP_GRACE_S = 30.0
+_BY_IMPORTANCE = (VOID, TOO_MANY_ERRORS, *BY_SEVERITY.values(), OBJECTIVE_MISSED)
+# Void, too many errors, or worse than before: no run to compare others with.
+_NOT_NORMAL = (VOID, TOO_MANY_ERRORS, *BY_SEVERITY.values())
+
+_EPILOG = """\
+examples:
+  python -m loadtests run --host http://127.0.0.1:8080     half a minute of steady load
+  python -m loadtests run --profile spike --processes 2    another load, from two processes
+  python -m loadtests run --slo health --history           objectives, and the rolling baseline
+  python -m loadtests run --every 15m                      again and again, each one compared
+  python -m loadtests history                              what they said
+  python -m loadtests report report/samples.jsonl          the same figures again, offline
+
+exit codes: 0 fine; 1 too many errors; 2 bad input; 3 void, the generator lagged; 4 an objective of
+--slo missed; 11, 12, 13 SEV-1, SEV-2, SEV-3 against the baseline; 130 Ctrl-C
+
+`localpop load` is the same, aimed at the localpop that runs here.
+"""
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     options = _parser().parse_args(words)
+    # What a service manager sends is as good as Ctrl-C: Locust must not be left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code: int = options.act(options)
     except BadInputError as error:
         print(f"loadtests: {error}", file=sys.stderr)
         return BAD_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough.
+        sys.stderr.close()
+        return FINE
     return code
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m loadtests", description="Load tests of answers at the edge."
+        prog=os.environ.get("LOADTEST_PROG", "python -m loadtests"),
+        description="Load tests of answers at the edge.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="command")
     run = commands.add_parser("run", help="run Locust, print the table, write the report")
@@ -74,6 +113,12 @@ def _parser() -> argparse.ArgumentParser:
         default=argparse.SUPPRESS,
         help="the same as --load-profile",
     )
+    run.add_argument(
+        "--every",
+        metavar="TIME",
+        help="run again and again, such as every 15m; keeps a history (as --history)",
+    )
+    run.add_argument("--runs", type=int, metavar="N", help="with --every: end after N runs")
     _add_outcome(run)
     add_options(run)
     several = run.add_argument_group("several processes and machines (docs/load-tests.md)")
@@ -98,6 +143,20 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--master-port", type=int, default=5557, metavar="PORT")
     worker.add_argument("--processes", type=int, metavar="N", help="in N processes")
     worker.set_defaults(act=_work)
+    history = commands.add_parser("history", help="what past runs said, newest first")
+    history.add_argument("--history", type=Path, default=DEFAULT_HISTORY, metavar="FILE")
+    history.add_argument("--count", type=int, default=20, metavar="N", help="so many (20)")
+    history.add_argument("--json", action="store_true", help="as JSON")
+    history.add_argument(
+        "--accept",
+        type=int,
+        metavar="RUN",
+        help="make a run part of the baseline although it was a regression: it is the new normal",
+    )
+    history.add_argument(
+        "--exclude", type=int, metavar="RUN", help="take a run out of the baseline"
+    )
+    history.set_defaults(act=_show_history)
     profiles = commands.add_parser("profiles", help="the load profiles that come with this")
     profiles.set_defaults(act=_list_profiles)
     report = commands.add_parser("report", help="rebuild table and report from a samples file")
@@ -117,6 +176,21 @@ def _add_outcome(parser: argparse.ArgumentParser) -> None:
         help="exit with 1 when more requests than this share fail (0.01)",
     )
     parser.add_argument(
+        "--slo",
+        metavar="FILE",
+        help="hold the run against the objectives of a TOML file, or of `health`; a missed one is "
+        "exit code 4",
+    )
+    parser.add_argument(
+        "--history",
+        type=Path,
+        nargs="?",
+        const=DEFAULT_HISTORY,
+        metavar="FILE",
+        help="compare with the runs of the last 7 days in this SQLite file "
+        f"({DEFAULT_HISTORY}), and keep a new run there",
+    )
+    parser.add_argument(
         "--predictions",
         type=Path,
         metavar="FILE",
@@ -125,7 +199,7 @@ def _add_outcome(parser: argparse.ArgumentParser) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
-    return _conclude(options.samples, options, _predictions(options))
+    return _conclude(options.samples, options, _predictions(options), is_new=False)
 
 
 def _predictions(options: argparse.Namespace) -> Predictions | None:
@@ -133,6 +207,33 @@ def _predictions(options: argparse.Namespace) -> Predictions | None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.every is None:
+        return _run_once(options)
+    every_s = parse_duration(options.every)
+    options.history = options.history or DEFAULT_HISTORY
+    codes: list[int] = []
+    for started_s in slots(every_s):
+        time.sleep(max(0.0, started_s - time.monotonic()))
+        print(
+            f"\n{datetime.now(UTC).astimezone():%Y-%m-%d %H:%M:%S}  run {len(codes) + 1}",
+            flush=True,
+        )
+        codes.append(_run_once(options))
+        if codes[-1] in (BAD_INPUT, INTERRUPTED):
+            return codes[-1]
+        if options.runs and len(codes) >= options.runs:
+            break
+        print(f"the next run comes {options.every} after this one began; Ctrl-C ends", flush=True)
+    return worst_code(codes)
+
+
+def worst_code(codes: Sequence[int]) -> int:
+    """The most important exit code of several runs."""
+    order = (*_BY_IMPORTANCE, FINE)
+    return min(codes, key=lambda code: order.index(code) if code in order else 0)
+
+
+def _run_once(options: argparse.Namespace) -> int:
     samples = Path(options.samples) if options.samples else options.out / SAMPLES
     options.samples = str(samples)
     settings = Settings.from_options(options)
@@ -140,16 +241,17 @@ def _run(options: argparse.Namespace) -> int:
     host = check_host(options.host, settings.allow_remote)
     viewers = len(load_sessions(settings.sessions))
     predictions = _predictions(options)
+    _judges(options)
     time_s = options.time or profile.seconds
     if time_s <= profile.warmup_s:
         raise BadInputError(f"--time: {time_s:g} s is no longer than the warm-up.")
     print(f"load test: {_load(settings)} for {time_s:g} s, {viewers} viewers ", end="")
     print(f"at {len(settings.places)} places, against {host}", flush=True)
     samples.unlink(missing_ok=True)
-    code = _run_locust(_locust_command(options, host, time_s), samples, time_s)
+    code = run_locust(_locust_command(options, host, time_s), samples, time_s)
     if code not in (*_HARMLESS_EXIT_CODES, VOID):
         return code
-    return _conclude(samples, options, predictions)
+    return _conclude(samples, options, predictions, is_new=True)
 
 
 def _load(settings: Settings) -> str:
@@ -225,131 +327,62 @@ def _list_profiles(options: argparse.Namespace) -> int:
     return 0
 
 
-def _run_locust(words: list[str], samples: Path, time_s: float) -> int:
-    """Run Locust with progress; returns its exit code. Ctrl-C ends it, and then us."""
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, start_new_session=True)
-    progress = _Progress(samples, time_s)
-    try:
-        while process.poll() is None:
-            progress.show()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(progress.every_s)
-        progress.show(last=True)
-        return process.returncode
-    except KeyboardInterrupt:
-        progress.end()
-        print("load test: stopping, answers under way get a second", flush=True)
-        _end(process)
-        return INTERRUPTED
-    finally:
-        if process.poll() is None:
-            _end(process)
+def _judges(options: argparse.Namespace) -> tuple[History | None, ObjectiveFile | None]:
+    """The history and the objectives; read before a run, so that a mistake costs no run."""
+    history = History(options.history) if options.history else None
+    return history, read_objectives(options.slo) if options.slo else None
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(_STOP_GRACE_S)
-    except (subprocess.TimeoutExpired, KeyboardInterrupt):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-class _Progress:
-    """Reads along in the samples file and says how far the run is.
-
-    On a terminal one line that is written over; elsewhere a line every five seconds.
-    """
-
-    def __init__(self, samples: Path, time_s: float) -> None:
-        self._samples, self._time_s = samples, time_s
-        self._position = 0
-        self._counts: Counter[str] = Counter()
-        self._worst_lag_ms = 0.0
-        self._started_s = time.monotonic()
-        self._is_terminal = sys.stdout.isatty()
-        self.every_s = 1.0 if self._is_terminal else 5.0
-
-    def show(self, *, last: bool = False) -> None:
-        """Print where the run stands."""
-        self._read()
-        elapsed_s = time.monotonic() - self._started_s
-        shown_s = min(elapsed_s, self._time_s)
-        waiting = " · waiting for the last answers" if elapsed_s > self._time_s + 2 else ""
-        line = (
-            f"  {shown_s:3.0f} of {self._time_s:g} s · {self._counts['all']} answers · "
-            f"{self._counts['hit']} from the edge · {self._counts['fallback']} from the model · "
-            f"{self._counts['error']} errors · worst lag {self._worst_lag_ms:.0f} ms{waiting}"
-        )
-        if self._is_terminal:
-            print(f"\r\x1b[K{line}", end="\n" if last else "", flush=True)
-        elif self._counts["all"]:
-            print(line, flush=True)
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self._is_terminal:
-            print(flush=True)
-
-    def _read(self) -> None:
-        try:
-            with self._samples.open("rb") as file:
-                file.seek(self._position)
-                for line in file:
-                    if not line.endswith(b"\n"):
-                        break
-                    self._position += len(line)
-                    self._count(json.loads(line))
-        except OSError:
-            # Not written yet: Locust takes a moment to start.
-            return
-
-    def _count(self, record: dict[str, Any]) -> None:
-        if "path" not in record:
-            return
-        self._counts["all"] += 1
-        self._worst_lag_ms = max(self._worst_lag_ms, record["lag_ms"])
-        if record["error"] is not None:
-            self._counts["error"] += 1
-        elif record["path"] in HITS:
-            self._counts["hit"] += 1
-        elif record["path"] in FALLBACKS:
-            self._counts["fallback"] += 1
-
-
-def _conclude(samples: Path, options: argparse.Namespace, predictions: Predictions | None) -> int:
-    """Print the table, write the report, and judge the run."""
-    summary, compared = write_report(read_recording(samples), options.out, predictions)
+def _conclude(
+    samples: Path, options: argparse.Namespace, predictions: Predictions | None, *, is_new: bool
+) -> int:
+    """Print the table, write the report, judge the run and keep it."""
+    recording = read_recording(samples)
+    history, slo = _judges(options)
+    judgement = judge_recording(recording, history, slo)
+    summary, compared = write_report(recording, options.out, predictions)
     print(f"\n{table(summary)}\n")
     if compared:
         print(f"{comparison_table(compared)}\n")
-    print(f"report: {options.out / 'index.html'}   figures: {options.out / 'results.json'}")
-    return _judge(summary, options.max_error_share)
+    for line in tell(judgement):
+        print(line)
+    print(f"\nreport: {options.out / 'index.html'}   figures: {options.out / 'results.json'}")
+    found = verdict(summary, recording, judgement, options.max_error_share)
+    if history is not None and is_new and summary.requests:
+        void = is_void(summary, recording)
+        baseline = judgement.baseline
+        word = "-" if baseline and baseline.runs else "first"
+        if baseline and baseline.severity:
+            word = baseline.severity.label
+        # A regression stays out of the baseline, or it would soon be the new normal.
+        is_normal = not void and found.code not in _NOT_NORMAL
+        number = history.add(recording, "void" if void else word, in_baseline=is_normal)
+        print(f"history: run {number} in {options.history}")
+    for reason in found.reasons:
+        print(reason, file=sys.stderr)
+    return found.code
 
 
-def _judge(summary: Summary, max_error_share: float) -> int:
-    if summary.generator.void:
-        print(
-            "THIS RUN IS VOID: the load generator itself was "
-            f"{summary.generator.lag_p99_ms:.3g} ms late at p99. Lower --rate, or give Locust a "
-            "core of its own.",
-            file=sys.stderr,
+# --- history ------------------------------------------------------------------------------------
+
+
+def _show_history(options: argparse.Namespace) -> int:
+    if not options.history.exists():
+        raise BadInputError(
+            f"--history: there is no {options.history} yet. Make one: "
+            "python -m loadtests run --history"
         )
-        return VOID
-    if not summary.requests:
-        print("no request was counted", file=sys.stderr)
-        return 1
-    if summary.error_share > max_error_share:
-        kinds = ", ".join(f"{count} x {kind}" for kind, count in summary.error_kinds.items())
-        print(
-            f"{summary.error_share:.1%} of the requests failed ({max_error_share:.1%} allowed): "
-            f"{kinds}",
-            file=sys.stderr,
-        )
-        return 1
-    return 0
+    history = History(options.history)
+    if options.accept is not None:
+        history.accept(options.accept)
+    if options.exclude is not None:
+        history.accept(options.exclude, in_baseline=False)
+    runs = history.runs(options.count)
+    if options.json:
+        print(json.dumps([asdict(run) for run in runs], indent=2))
+        return FINE
+    print(history_table(runs))
+    return FINE
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -38,6 +37,7 @@ from emulator.cli.common import (
     run_loop,
     tell,
 )
+from emulator.cli.load import load
 from emulator.cli.project import show_project, validate_project
 from emulator.cli.show import show_trace
 from emulator.errors import ConfigError, LocalpopError
@@ -52,6 +52,7 @@ examples:
   localpop invoke NAME --uri /a?b=1       run one Lambda@Edge function, with no server at all
   localpop test-function NAME --uri /a    test one CloudFront Function, with a server or without
   localpop logs --follow                 what functions write
+  localpop load --profile spike           load test what runs; load --help tells more
   localpop package --all                 what you deploy, into build/
   localpop deploy --plan                 what a deployment would change; then localpop deploy
   localpop kvs sync answers.json         make a key value store hold what a file says
@@ -69,10 +70,12 @@ def main() -> None:
 
 def run(words: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
-    own, _, rest = _split(words)
-    arguments = _parser().parse_args(own)
-    arguments.rest = rest
     try:
+        if words and words[0] == "load":
+            return load(words[1:])
+        own, _, rest = _split(words)
+        arguments = _parser().parse_args(own)
+        arguments.rest = rest
         code: int = arguments.act(arguments)
     except LocalpopError as error:
         print(f"localpop: {error}", file=sys.stderr)
@@ -137,10 +140,8 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("--json", action="store_true", help="the same as JSON")
     add_settings(trace)
     trace.set_defaults(act=_trace)
-    load = commands.add_parser(
-        "load", help="load test with Locust; everything after -- goes to `python -m loadtests run`"
-    )
-    load.set_defaults(act=_load)
+    # Listed here for --help; `run` hands its words on before they are parsed.
+    commands.add_parser("load", help="load tests with Locust, and their history (load --help)")
     places.add_command(commands)
     predict.add_command(commands)
     fault.add_command(commands)
@@ -279,11 +280,6 @@ def _trace(arguments: argparse.Namespace) -> int:
     raw["stages"] = tuple(Stage(**stage) for stage in raw["stages"])
     raw["logs"] = tuple(raw["logs"])
     return show_trace(Trace(**raw))
-
-
-def _load(arguments: argparse.Namespace) -> int:
-    words = [sys.executable, "-m", "loadtests", "run", *arguments.rest]
-    return subprocess.run(words, check=False).returncode
 
 
 def _reset(arguments: argparse.Namespace) -> int:
