@@ -54,7 +54,7 @@ def _tell(result: dict[str, Any]) -> None:
         "_aws": {
             "Timestamp": int(time.time() * 1000),
             "CloudWatchMetrics": [
-                {"Namespace": "localpop", "Dimensions": [["Function"]], "Metrics": metrics}
+                {"Namespace": "PrecomputedAnswers", "Dimensions": [["Function"]], "Metrics": metrics}
             ],
         },
         "Function": "answer-generator",
