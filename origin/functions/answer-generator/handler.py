@@ -54,7 +54,11 @@ def _tell(result: dict[str, Any]) -> None:
         "_aws": {
             "Timestamp": int(time.time() * 1000),
             "CloudWatchMetrics": [
-                {"Namespace": "PrecomputedAnswers", "Dimensions": [["Function"]], "Metrics": metrics}
+                {
+                    "Namespace": "PrecomputedAnswers",
+                    "Dimensions": [["Function"]],
+                    "Metrics": metrics,
+                }
             ],
         },
         "Function": "answer-generator",
