@@ -438,4 +438,5 @@ async def running(
             server = Listener(listener, PlacedEdge(edge, arrivals), ViewerConnection)
             await server.start(clock)
             stack.push_async_callback(server.close)
+        stack.push_async_callback(background.quiesce)
         yield emulator

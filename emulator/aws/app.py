@@ -165,6 +165,7 @@ def _control_services(
         control.others.trusted_principals,
         control.declared_function,
         control.in_process.call,
+        control.background.mappings.operations if control.background is not None else None,
     )
 
     def in_use(arn: str) -> bool:

@@ -19,6 +19,7 @@ from emulator.aws.events.registry import bus_name
 from emulator.aws.in_process import InProcess
 from emulator.aws.other_services import Declared, OtherServices
 from emulator.aws.sqs.api import SqsApi
+from emulator.aws.sqs.mappings import EventSourceMappings
 from emulator.clock import Clock
 from emulator.errors import ApiError, ConfigError
 from emulator.project.declarations import ResourceDeclaration
@@ -49,6 +50,7 @@ class Background:
         self._clock, self._others = clock, others
         self.sqs = SqsApi(Queues(clock), account)
         self.events = EventsApi(account, clock, in_process, settings)
+        self.mappings = EventSourceMappings(self.sqs.queues, account, clock, in_process)
         in_process.add("sqs", self.sqs.call)
         in_process.add("events", self.events.call)
 
@@ -65,6 +67,19 @@ class Background:
         await self._deploy_queues([one for one in declared if one.kind == "AWS::SQS::Queue"])
         self.events.registry.declare(_event_documents(declared, self._clock.epoch_ms() / 1_000))
         self._others.declare(_calls_of_others(declared))
+        await self._deploy_mappings(
+            [one for one in declared if one.kind == "AWS::Lambda::EventSourceMapping"]
+        )
+
+    async def _deploy_mappings(self, declared: Sequence[ResourceDeclaration]) -> None:
+        for one in declared:
+            try:
+                self.mappings.check(one.properties)
+            except ApiError as error:
+                raise ConfigError(
+                    f"{one.logical_id}: {error.message}", where=one.where, mend="Mend the mapping."
+                ) from None
+        await self.mappings.declare({one.name: one.properties for one in declared})
 
     async def _deploy_queues(self, declared: Sequence[ResourceDeclaration]) -> None:
         for one in declared:
@@ -80,14 +95,21 @@ class Background:
         """Go on where the last run ended; the template's resources are there by now."""
         await self.sqs.forget_kept()
         await self.events.start()
+        await self.mappings.start()
+
+    async def quiesce(self) -> None:
+        """Begin nothing more, while what is under way can still call the endpoint."""
+        await self.mappings.close()
 
     async def close(self) -> None:
         """End in order: nothing that was accepted is lost."""
+        await self.quiesce()
         await self.events.close()
         await self.sqs.keep_messages()
 
     async def reset(self) -> None:
         """Forget queues; the account forgets the rest."""
+        await self.mappings.reset()
         self.sqs.queues.clear()
 
 

@@ -93,6 +93,7 @@ class LambdaApi:
         trusted_principals: Who may assume a role; None for a role that nobody made here.
         declared_function: A function of the project's template, ready to run, by its ARN.
         call_service: The other services, for dead letters and destinations.
+        more_operations: Operations that somebody else does: event source mappings.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class LambdaApi:
         trusted_principals: Callable[[str], frozenset[str] | None] = lambda role: None,
         declared_function: Callable[[str], LoadedLambda | None] = lambda arn: None,
         call_service: CallService = nobody_else,
+        more_operations: Mapping[str, Operation] | None = None,
     ) -> None:
         self._plane, self._account = plane, plane.account
         self._trusted_principals = trusted_principals
@@ -128,6 +130,7 @@ class LambdaApi:
             "RemovePermission": self._remove_permission,
             "GetPolicy": self._get_policy,
             "ListTags": self._list_tags,
+            **(more_operations or {}),
             **LambdaSettings(self).operations,
         }
 
