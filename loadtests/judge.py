@@ -99,7 +99,8 @@ def tell(judgement: Judgement) -> Iterator[str]:
     if judgement.health:
         yield from _objectives("health targets", judgement.health)
     if judgement.slo:
-        yield from _objectives("objectives of --slo", judgement.slo)
+        # Those that were missed are said at the end, as the reason of the exit code.
+        yield next(_objectives("objectives of --slo", judgement.slo))
     if judgement.baseline:
         yield from _baseline(judgement.baseline)
 

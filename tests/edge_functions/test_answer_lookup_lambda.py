@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -229,6 +230,9 @@ def test_a_hit_is_answered_at_the_edge(desk: Desk) -> None:
     expires = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(stored["expires"]))
     headers = dict(response.headers.pairs)
     assert int(headers.pop("X-Answer-Age")) in range(60, 66)
+    # What the store's two reads took; answered from memory there are none.
+    assert re.fullmatch(r"store;dur=\d+\.\d", headers.pop("Server-Timing"))
+    assert "server-timing" not in again.result.headers
     assert headers == {
         "Content-Type": "application/json; charset=utf-8",
         "Cache-Control": "private, no-store",
