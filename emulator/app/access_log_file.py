@@ -16,7 +16,10 @@ _FLUSH_EVERY_MS = 500.0
 
 
 class AccessLogFile:
-    """Appends to a file; records wait in memory for up to half a second, so no request does.
+    """Appends to a file; lines wait in memory for up to half a second, so no request does.
+
+    A line is made when its request has been answered, one at a time: a thread that makes many holds
+    Python's lock for milliseconds, and every request waits for it at each of its system calls.
 
     Args:
         path: The file; its folder must be there.
@@ -29,25 +32,25 @@ class AccessLogFile:
         self._file: TextIO = path.open("a", encoding="utf-8")
         if is_new:
             self._file.write(STANDARD_HEADER)
-        self._records: list[AccessRecord] = []
+        self._lines: list[str] = []
         self._writing: asyncio.Task[None] | None = None
         self._flushing = asyncio.create_task(self._flush())
 
     def write(self, record: AccessRecord) -> None:
         """Append one record."""
-        self._records.append(record)
+        self._lines.append(standard_line(record))
 
     async def _flush(self) -> None:
         while True:
             await self._clock.sleep_ms(_FLUSH_EVERY_MS)
-            if self._records:
-                records, self._records = self._records, []
-                self._writing = asyncio.create_task(asyncio.to_thread(self._append, records))
+            if self._lines:
+                lines, self._lines = self._lines, []
+                self._writing = asyncio.create_task(asyncio.to_thread(self._append, lines))
                 # A thread cannot be cancelled: `close` waits for it.
                 await asyncio.shield(self._writing)
 
-    def _append(self, records: Sequence[AccessRecord]) -> None:
-        self._file.writelines(map(standard_line, records))
+    def _append(self, lines: Sequence[str]) -> None:
+        self._file.write("".join(lines))
         self._file.flush()
 
     async def close(self) -> None:
@@ -57,5 +60,5 @@ class AccessLogFile:
             await self._flushing
         if self._writing is not None:
             await self._writing
-        self._append(self._records)
+        self._append(self._lines)
         self._file.close()

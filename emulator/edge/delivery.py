@@ -10,7 +10,7 @@ from typing import Final
 
 from emulator.clock import Clock
 from emulator.edge.access_log import AccessLog, access_record
-from emulator.edge.journey import Journey
+from emulator.edge.journey import Journey, PackedTrace, unpack
 from emulator.edge.locations import EdgeServer, edge_servers, new_request_id, new_trace_id
 from emulator.edge.objects import Answer, Objects
 from emulator.edge.passage import Passage, World
@@ -155,7 +155,7 @@ class Edge:
     access_log: AccessLog | None = None
     arrivals: Arrivals = field(init=False)
     _objects: Objects = field(default_factory=Objects)
-    _journeys: OrderedDict[str, Journey] = field(default_factory=OrderedDict)
+    _journeys: OrderedDict[str, Journey | PackedTrace] = field(default_factory=OrderedDict)
     _chance: random.Random = field(init=False)
     # Ids must differ from one start to the next: logs and traces are told apart by them.
     _ids: random.Random = field(default_factory=random.Random)
@@ -453,6 +453,7 @@ class Edge:
             arrived_ms=arrived_ms,
         )
         self._journeys[journey.trace_id] = journey
+        journey.on_end = self._pack
         if len(self._journeys) > _TRACES_KEPT:
             self._journeys.popitem(last=False)
         return journey
@@ -496,12 +497,16 @@ class Edge:
     def trace(self, trace_id: str) -> Trace | None:
         """The Trace of one of the latest 10,000 requests."""
         journey = self._journeys.get(trace_id)
-        return journey.trace() if journey else None
+        return None if journey is None else _trace(journey)
 
     def latest_traces(self, count: int) -> list[Trace]:
         """The newest traces, newest first."""
         newest = list(self._journeys.values())[-count:] if count > 0 else []
-        return [journey.trace() for journey in reversed(newest)]
+        return [_trace(journey) for journey in reversed(newest)]
+
+    def _pack(self, journey: Journey) -> None:
+        if journey.trace_id in self._journeys:
+            self._journeys[journey.trace_id] = journey.pack()
 
 
 @dataclass(frozen=True, slots=True)
@@ -527,6 +532,10 @@ def _kind_at(passage: Passage, event_type: EventType) -> FunctionKind:
     association = passage.function_at(event_type)
     assert association is not None
     return association.kind
+
+
+def _trace(journey: Journey | PackedTrace) -> Trace:
+    return journey.trace() if isinstance(journey, Journey) else unpack(journey)
 
 
 def _summary(journey: Journey) -> str:

@@ -8,6 +8,8 @@ is reported as late.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, Final, TypeAlias
 
 from emulator.clock import Clock
 from emulator.values.messages import Request
@@ -43,6 +45,7 @@ class Journey:
         "late_ms",
         "layer",
         "logs",
+        "on_end",
         "on_finished",
         "origin_failure",
         "origin_first_byte_ms",
@@ -95,6 +98,7 @@ class Journey:
         self.failover_reason = ""
         self.asked_origin_function = False
         self.on_finished: Callable[[], None] | None = None
+        self.on_end: Callable[[Journey], None] = _nobody
         self.status = 0
         self.x_cache = ""
         self.failure = ""
@@ -151,25 +155,54 @@ class Journey:
         self.body_bytes, self.head_bytes = body_bytes, head_bytes
         if self.on_finished is not None:
             self.on_finished()
+        self.on_end(self)
 
     def trace(self) -> Trace:
         """What happened, as a value."""
-        return Trace(
-            id=self.trace_id,
-            request_id=self.request_id,
-            started_ms=self.started_ms,
-            place=str(self.place),
-            pop=self.pop,
-            method=self.request.method,
-            target=self.request.target,
-            status=self.status,
-            x_cache=self.x_cache,
-            stages=tuple(Stage(*stage) for stage in self._stages),
-            simulated_ms=self.simulated_ms,
-            overhead_ms=self.overhead_ms,
-            late_ms=self.late_ms,
-            total_ms=self.total_ms,
-            body_bytes=self.body_bytes,
-            failure=self.failure,
-            logs=self.logs,
+        return unpack(self.pack())
+
+    def pack(self) -> PackedTrace:
+        """What happened, to be kept by the thousand: see `PackedTrace`."""
+        return (
+            self.trace_id,
+            self.request_id,
+            self.started_ms,
+            str(self.place),
+            self.pop,
+            self.request.method,
+            self.request.target,
+            self.status,
+            self.x_cache,
+            tuple([(*stage[:4], str(stage[4])) for stage in self._stages]),
+            self.simulated_ms,
+            self.overhead_ms,
+            self.late_ms,
+            self.total_ms,
+            self.body_bytes,
+            self.failure,
+            self.logs,
         )
+
+
+PackedTrace: TypeAlias = tuple[Any, ...]
+"""A Trace's fields as texts, numbers and tuples of them, which the garbage collector lets be.
+
+Thousands of finished requests are kept. What hangs on a journey would be walked by every full
+collection, and all requests would wait for it: a tenth of a second, as measured.
+"""
+_STAGES_AT: Final = [one.name for one in fields(Trace)].index("stages")
+
+
+def unpack(packed: PackedTrace) -> Trace:
+    """The Trace, as a value."""
+    stages = tuple(
+        Stage(name, simulated_ms, real_ms, detail, Component(component))
+        for name, simulated_ms, real_ms, detail, component in packed[_STAGES_AT]
+    )
+    values = [*packed]
+    values[_STAGES_AT] = stages
+    return Trace(*values)
+
+
+def _nobody(_journey: Journey) -> None:
+    """Who wants to know of the end, until somebody does."""

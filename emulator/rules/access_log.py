@@ -34,6 +34,12 @@ def escaped(value: str) -> str:
         return "-"
     if value.isascii() and value.isprintable() and " " not in value:
         return value
+    return _percent_encoded(value)
+
+
+# A viewer's User-Agent has spaces, and comes again and again.
+@lru_cache(maxsize=256)
+def _percent_encoded(value: str) -> str:
     return "".join(_escaped_char(char) for char in value)
 
 
@@ -158,10 +164,12 @@ _STANDARD: Final = _in_order(
     },
 )
 
+_STANDARD_VALUES: Final = tuple(_STANDARD.values())
+
 
 def standard_line(record: AccessRecord) -> str:
     """The standard log's line, tab-separated, with its newline."""
-    return "\t".join(escaped(value(record)) for value in _STANDARD.values()) + "\n"
+    return "\t".join([escaped(value(record)) for value in _STANDARD_VALUES]) + "\n"
 
 
 def _cookie(record: AccessRecord) -> str:
