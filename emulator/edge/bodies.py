@@ -66,6 +66,11 @@ class SharedBody:
         """Whether a new reader still gets everything."""
         return not self._dropped and self._failure is None
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether it was told already what became of it."""
+        return self._finished is None
+
     async def _read(self) -> None:
         try:
             async for piece in self._source:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final
@@ -21,7 +20,7 @@ from emulator.edge.bodies import CompressedBody, SharedBody
 from emulator.edge.fetching import Fetched, Fetcher
 from emulator.edge.journey import Journey
 from emulator.edge.passage import Passage
-from emulator.errors import EdgeFunctionError, LocalpopError, OriginError
+from emulator.errors import EdgeFunctionError, LocalpopError, OriginError, OriginFailure
 from emulator.rules.cache_key import CacheKey, cache_key, object_path, uses_cache
 from emulator.rules.collapsing import collapses, releases_waiters
 from emulator.rules.compression import compress, compressed_headers, decide_compression
@@ -46,7 +45,15 @@ from emulator.rules.freshness import (
     storable,
 )
 from emulator.rules.invalidation import InvalidationPaths
-from emulator.rules.ranges import RangeOutcome, decide_range, partial
+from emulator.rules.ranges import (
+    RangeOutcome,
+    asks_for_parts,
+    cut_kept_part,
+    decide_range,
+    is_one_part,
+    partial,
+    too_large_to_cache,
+)
 from emulator.rules.websocket import wants_websocket
 from emulator.stores.object_cache import ObjectCache, StoredObject
 from emulator.values.distribution import READ_METHODS
@@ -94,31 +101,57 @@ class Tier:
     place: str
 
 
+Entry = tuple[str, CacheKey]
+"""A key in one tier."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What those who waited for a first request are given."""
+    """What those who waited for a first request are given.
+
+    Args:
+        response: Its head.
+        body: Its body, for any number of readers.
+        origin_status: The status that the origin itself sent.
+        tiers: The names of the caches that will keep it; who joins adds those on the way.
+        leads: The first requests that end with it.
+    """
 
     response: Response
     body: SharedBody
     origin_status: int
+    tiers: list[str]
+    leads: list[_Lead]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Lead:
-    """A first request, and the promise to those who wait for it.
+    """A first request, and its promise to those who wait for it in each tier that it asked.
 
     Args:
-        promise: What they will be given; None sends each of them to the origin itself.
-        end: No one waits for it any more.
+        under_way: Every promise that is not kept yet.
     """
 
-    promise: asyncio.Future[_Shared | None]
-    end: Callable[[], None]
+    under_way: dict[Entry, asyncio.Future[_Shared | None]]
+    _promises: dict[Entry, asyncio.Future[_Shared | None]] = field(default_factory=dict)
+
+    def take(self, entry: Entry) -> None:
+        """Be the one that others wait for in a tier."""
+        promise: asyncio.Future[_Shared | None] = asyncio.get_running_loop().create_future()
+        self.under_way[entry] = self._promises[entry] = promise
 
     def share(self, shared: _Shared | None) -> None:
-        """Keep the promise."""
-        if not self.promise.done():
-            self.promise.set_result(shared)
+        """Keep the promises; None sends each of those who waited to the origin itself."""
+        for promise in self._promises.values():
+            if not promise.done():
+                promise.set_result(shared)
+
+    def end(self) -> None:
+        """No one waits for it any more."""
+        for entry, promise in self._promises.items():
+            if self.under_way.get(entry) is promise:
+                del self.under_way[entry]
+        self.share(None)
 
 
 @dataclass(slots=True)
@@ -132,9 +165,7 @@ class Objects:
 
     cache: ObjectCache[Freshness] = field(default_factory=ObjectCache)
     fetcher: Fetcher = field(default_factory=Fetcher)
-    _under_way: dict[tuple[str, CacheKey], asyncio.Future[_Shared | None]] = field(
-        default_factory=dict
-    )
+    _under_way: dict[Entry, asyncio.Future[_Shared | None]] = field(default_factory=dict)
     _quiet_until_s: dict[CacheKey, float] = field(default_factory=dict)
     _refreshes: dict[tuple[str, CacheKey], asyncio.Task[None]] = field(default_factory=dict)
     _boundaries: random.Random = field(default_factory=random.Random)
@@ -153,6 +184,8 @@ class Objects:
             pop = passage.journey.place.pop.code
             fetched = await self.fetcher.fetch(request, passage, pop, _range_of(request))
             return _missed(fetched, fetched.response)
+        if "range" in request.headers and not asks_for_parts(request):
+            request = replace(request, headers=request.headers.without(*_RANGE_HEADERS))
         key = cache_key(passage.distribution, passage.behavior, request)
         tiers = _tiers(passage)
         found = self._look(request, passage, key, tiers[0])
@@ -184,10 +217,11 @@ class Objects:
         """A hit in one tier, or None."""
         world = passage.world
         stored = self._stored(request, key, tier)
-        if stored is None:
-            _looked(passage, tier, "Miss")
-            return None
         now_s = world.clock.epoch_ms() / 1_000
+        if stored is None:
+            part = self._kept_part(request, key, tier, now_s)
+            _looked(passage, tier, "Miss" if part is None else "Hit")
+            return part
         verdict = self._standing(stored, key, now_s).verdict
         if verdict in (Verdict.REVALIDATE, Verdict.REFETCH):
             _looked(passage, tier, "expired")
@@ -217,12 +251,30 @@ class Objects:
             response = not_modified(response)
         elif "range" in request.headers:
             response = self._part(request, response)
+        return self._aged(stored, response, now_s, result, layer)
+
+    def _aged(
+        self, stored: Stored, response: Response, now_s: float, result: str, layer: str
+    ) -> Answer:
+        """What is sent of a stored object, with its age."""
         aged = response.headers.without("age").with_added(
             "Age", str(age_s(stored.fetched_s, now_s))
         )
         shown = "Error" if response.status >= 400 else result
         aged_response = Response(response.status, response.reason, aged, response.body)
         return Answer(aged_response, shown, stored.origin_status, layer)
+
+    def _kept_part(
+        self, request: Request, key: CacheKey, tier: Tier, now_s: float
+    ) -> Answer | None:
+        """A part that an earlier request for a range left here, if it holds what is asked for."""
+        if "range" not in request.headers:
+            return None
+        stored = self.cache.get(_part_of(tier.name), key)
+        if stored is None or self._standing(stored, key, now_s).verdict is not Verdict.FRESH:
+            return None
+        cut = cut_kept_part(request, stored.response)
+        return None if cut is None else self._aged(stored, cut, now_s, "Hit", tier.layer)
 
     def _part(self, request: Request, response: Response) -> Response:
         """What a Range header asks for; the whole where it cannot be had in parts."""
@@ -241,24 +293,47 @@ class Objects:
     ) -> Answer:
         """Wait for another request for the same object, or be the one that others wait for.
 
-        Waiting happens at the point of presence: the first one logs a miss, the others hits.
+        At each cache layer: the first one there logs a miss, the others hits. Here it is the point
+        of presence's; `_beyond` does the same at the regional edge cache and Origin Shield.
         """
         entry = (tiers[0].name, key)
         first = self._under_way.get(entry)
         if first is None:
             return await self._lead(request, passage, key, tiers)
-        started_ms = passage.world.clock.now_ms()
-        shared = await asyncio.shield(first)
-        waited_ms = passage.world.clock.now_ms() - started_ms
-        passage.journey.waited(
-            "another request's answer", waited_ms, Component.CACHE, detail="collapsed"
-        )
+        shared = await _wait_for(first, passage)
         if shared is None or not shared.body.is_joinable:
             found = self._look(request, passage, key, tiers[0])
             return found or await self._beyond(request, passage, key, tiers)
-        shift_ms = max(0.0, passage.journey.deadline_ms - passage.world.clock.now_ms())
-        body = shared.body.open(shift_ms, passage.journey)
-        return Answer(replace(shared.response, body=body), "Hit", shared.origin_status, "EDGE")
+        return _joined(shared, passage, tiers[0])
+
+    async def _join_beyond(
+        self,
+        request: Request,
+        passage: Passage,
+        key: CacheKey,
+        tiers: list[Tier],
+        tier: Tier,
+        lead: _Lead,
+    ) -> Answer | None:
+        """The same in a farther tier, for a request that others wait for in the nearer ones.
+
+        They are given what it is given, and the nearer tiers keep it too. None when it has to go
+        on by itself.
+        """
+        first = self._under_way.get((tier.name, key))
+        if first is None:
+            lead.take((tier.name, key))
+            return None
+        shared = await _wait_for(first, passage)
+        if shared is None or shared.body.is_finished or not shared.body.is_joinable:
+            found = self._look(request, passage, key, tier)
+            if found is not None:
+                self._copy(key, tier, tiers)
+            return found
+        shared.tiers.extend(nearer.name for nearer in tiers[: tiers.index(tier)])
+        shared.leads.append(lead)
+        lead.share(shared)
+        return _joined(shared, passage, tier)
 
     async def _lead(
         self,
@@ -270,24 +345,17 @@ class Objects:
         straight: bool = False,
     ) -> Answer:
         """Be the request that others wait for; `straight` asks the origin and no cache before."""
-        entry = (tiers[0].name, key)
-        promise: asyncio.Future[_Shared | None] = asyncio.get_running_loop().create_future()
-        self._under_way[entry] = promise
-
-        def end() -> None:
-            self._under_way.pop(entry, None)
-            lead.share(None)
-
-        lead = _Lead(promise, end)
+        lead = _Lead(self._under_way)
+        lead.take((tiers[0].name, key))
         ask = self._from_origin if straight else self._beyond
         try:
             answer = await ask(request, passage, key, tiers, lead)
         except BaseException:
-            end()
+            lead.end()
             raise
         if isinstance(answer.response.body, bytes):
             # It is whole: those who waited find it in the cache, or each ask for themselves.
-            end()
+            lead.end()
         return answer
 
     async def _beyond(
@@ -307,6 +375,10 @@ class Objects:
             if found is not None:
                 self._copy(key, tier, tiers)
                 return found
+            if lead is not None:
+                joined = await self._join_beyond(request, passage, key, tiers, tier, lead)
+                if joined is not None:
+                    return joined
         return await self._from_origin(request, passage, key, tiers, lead)
 
     async def _from_origin(
@@ -326,12 +398,17 @@ class Objects:
         # The viewer's own conditions are answered from what is kept, not by the origin.
         unconditional = replace(request, headers=request.headers.without(*_ANSWERED_HERE))
         try:
-            fetched = await self.fetcher.fetch(unconditional, passage, tiers[-1].place, conditions)
+            fetched = await self._fetch(unconditional, passage, tiers[-1].place, conditions)
         except OriginError:
             stale = self._stale(request, passage, key, candidate)
             if stale is None:
                 raise
             return stale
+        if too_large_to_cache(fetched.response):
+            # "CloudFront closes the connection" (10.3); which page goes before it is UNVERIFIED.
+            await close_body(fetched.response.body)
+            passage.journey.closes = True
+            raise OriginError(OriginFailure.INVALID, "an object over 50 GB, with caching on")
         if fetched.response.status == 304 and candidate is not None and not fetched.generated:
             return await self._refreshed(request, passage, key, tiers, candidate, fetched)
         if stale_stands_in_for(fetched.response.status):
@@ -341,6 +418,23 @@ class Objects:
                 return stale
         self._quiet_until_s.pop(key, None)
         return self._keep(request, passage, key, tiers, fetched, lead)
+
+    async def _fetch(
+        self, request: Request, passage: Passage, place: str, conditions: Headers
+    ) -> Fetched:
+        """Ask the origin, and once more for the whole when it sends a part in chunks.
+
+        AWS: to a range request that is answered in chunks "CloudFront returns the entire object"
+        (10.3); that it asks again for it is INFERRED.
+        """
+        fetched = await self.fetcher.fetch(request, passage, place, conditions)
+        part = fetched.response
+        if part.status != 206 or fetched.generated or "content-length" in part.headers:
+            return fetched
+        await close_body(part.body)
+        return await self.fetcher.fetch(
+            request, passage, place, conditions.without(*_RANGE_HEADERS)
+        )
 
     def _newest(self, request: Request, key: CacheKey, tiers: list[Tier]) -> Stored | None:
         found = [
@@ -400,21 +494,29 @@ class Objects:
         now_s = passage.world.clock.epoch_ms() / 1_000
         kept = self._freshness(passage, fetched.response, now_s)
         response = _compressed(request, fetched.response, passage)
+        names = [tier.name for tier in tiers]
+        leads = [] if lead is None else [lead]
 
         def keep(body: bytes | None) -> None:
             if body is not None:
                 whole = storable(replace(response, body=body), kept)
                 stored = StoredObject(whole, request.method, now_s, kept, fetched.origin_status)
-                for tier in tiers:
-                    self.cache.keep(tier.name, key, stored)
-            if lead is not None:
-                lead.end()
+                for name in names:
+                    self.cache.keep(name, key, stored)
+            for one in leads:
+                one.end()
 
         if kept.must_not_store or response.status in _NEVER_KEPT:
             for tier in tiers:
                 self.cache.drop(tier.name, key)
             keep(None)
-            return _missed(fetched, response)
+            if kept.must_not_store or not is_one_part(response):
+                return _missed(fetched, response)
+            # A part is no object, but it can answer for itself.
+            names = [_part_of(tier.name) for tier in tiers]
+        else:
+            for tier in tiers:
+                self.cache.drop(_part_of(tier.name), key)
         if isinstance(response.body, bytes):
             keep(response.body)
             return _missed(fetched, response)
@@ -422,7 +524,8 @@ class Objects:
         shared = SharedBody(response.body, passage.world.clock, limit_bytes, keep)
         if lead is not None:
             released = releases_waiters(fetched.response, passage.behavior.cache_policy)
-            lead.share(None if released else _Shared(response, shared, fetched.origin_status))
+            made = _Shared(response, shared, fetched.origin_status, names, leads)
+            lead.share(None if released else made)
         reader = shared.open(0.0, passage.journey)
         return _missed(fetched, replace(response, body=reader))
 
@@ -487,6 +590,30 @@ def _compressed(request: Request, response: Response, passage: Passage) -> Respo
     body = response.body
     packed = compress(chosen, body) if isinstance(body, bytes) else CompressedBody(body, chosen)
     return replace(response, headers=compressed_headers(response.headers, chosen), body=packed)
+
+
+async def _wait_for(first: asyncio.Future[_Shared | None], passage: Passage) -> _Shared | None:
+    """Wait for another request's answer."""
+    clock = passage.world.clock
+    started_ms = clock.now_ms()
+    shared = await asyncio.shield(first)
+    waited_ms = clock.now_ms() - started_ms
+    name = "another request's answer"
+    passage.journey.waited(name, waited_ms, Component.CACHE, detail="collapsed")
+    return shared
+
+
+def _joined(shared: _Shared, passage: Passage, tier: Tier) -> Answer:
+    """Another request's answer, from its first byte on."""
+    shift_ms = max(0.0, passage.journey.deadline_ms - passage.world.clock.now_ms())
+    body = shared.body.open(shift_ms, passage.journey)
+    response = replace(shared.response, body=body)
+    return Answer(response, "Hit", shared.origin_status, tier.layer)
+
+
+def _part_of(tier_name: str) -> str:
+    """Where a tier keeps parts: by themselves, and one of each object."""
+    return f"part of {tier_name}"
 
 
 def _missed(fetched: Fetched, response: Response) -> Answer:

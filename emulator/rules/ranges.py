@@ -23,6 +23,7 @@ _CONTENT_RANGE: Final = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _DIGITS_MAX: Final = 19
+_ANY_LENGTH: Final = 10**20
 
 
 class RangeOutcome(StrEnum):
@@ -215,6 +216,48 @@ def cut_part(body: bytes, held: ContentRange, wanted: ByteRange) -> bytes | None
         return None
     start = wanted.first - held.range.first
     return body[start : start + wanted.length]
+
+
+def asks_for_parts(request: Request) -> bool:
+    """Whether a Range is one that CloudFront follows, whatever the object's length is.
+
+    Anything else (out of order, overlapping, not in bytes) asks for the whole object, also of the
+    origin.
+    """
+    lines = request.headers.get_all("range")
+    if len(lines) != 1 or request.method != "GET":
+        return False
+    # A first byte of everything: only what is said decides.
+    return resolve_range(lines[0], _ANY_LENGTH).outcome is not RangeOutcome.WHOLE
+
+
+def is_one_part(answered: Response) -> bool:
+    """Whether an origin's answer is one part of an object whose length it knows."""
+    held = parse_content_range(answered.headers.get("content-range"))
+    return answered.status == 206 and held is not None and held.total is not None
+
+
+def cut_kept_part(request: Request, kept: Response) -> Response | None:
+    """What a kept part answers to a request for a range; None when it does not hold all of it.
+
+    Args:
+        request: A GET with one Range.
+        kept: A 206 of an origin, its body whole.
+    """
+    held = parse_content_range(kept.headers.get("content-range"))
+    lines = request.headers.get_all("range")
+    if held is None or held.total is None or len(lines) != 1 or request.method != "GET":
+        return None
+    decision = resolve_range(lines[0], held.total)
+    if len(decision.ranges) != 1 or not if_range_holds(request, kept):
+        return None
+    only = decision.ranges[0]
+    assert isinstance(kept.body, bytes)
+    body = cut_part(kept.body, held, only)
+    if body is None or len(body) != only.length:
+        return None
+    headers = kept.headers.with_set("Content-Range", f"bytes {only.first}-{only.last}/{held.total}")
+    return replace(kept, headers=headers.with_set("Content-Length", str(len(body))), body=body)
 
 
 def sends_whole_object(answered: Response) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from email.utils import formatdate
 
 import pytest
@@ -11,6 +12,7 @@ from starlette.responses import Response as Sent
 from starlette.responses import StreamingResponse
 
 from emulator.values.distribution import ALL_METHODS, Names, Origin, Selection
+from emulator.values.messages import close_body
 from tests.edge.world import (
     ALL_QUERIES,
     CACHE,
@@ -424,6 +426,183 @@ async def test_a_failing_first_request_fails_nobody_else() -> None:
         answers = await world.get_many("/a", 2)
 
         assert {one.status for one in answers} <= {200, 500}
+
+
+async def test_points_of_presence_that_miss_at_once_share_one_request() -> None:
+    """They wait for each other at their regional edge cache; each of them keeps the object."""
+    async with running(OPTIMIZED) as world:
+        world.origin.script = slow
+        places = ["JFK/fibre", "MIA/fibre"] * 10
+        answers = await asyncio.gather(
+            *(world.get("/a", X_Localpop_Viewer=place) for place in places)
+        )
+        later = [await world.get("/a", X_Localpop_Viewer=place) for place in places[:2]]
+
+        assert sorted(one.x_cache for one in answers) == ["Hit"] * 19 + ["Miss"]
+        assert {one.body for one in answers} == {b"x" * 100}
+        assert [one.x_cache for one in later] == ["Hit", "Hit"]
+        # Found in themselves: nobody went on to the regional edge cache.
+        assert not any("us-east-1" in str(one.stages) for one in world.edge.latest_traces(2))
+        assert len(world.origin.seen) == 1
+
+
+async def test_a_private_answer_is_not_shared_between_points_of_presence() -> None:
+    """Each of their viewers asks the origin."""
+
+    async def private(asked: Asked) -> Sent:
+        await slow(asked)
+        return Sent(b"mine", headers={"Cache-Control": "no-store"})
+
+    async with running(behavior(policy())) as world:
+        world.origin.script = private
+        places = ["JFK/fibre", "MIA/fibre"] * 3
+        answers = await asyncio.gather(
+            *(world.get("/a", X_Localpop_Viewer=place) for place in places)
+        )
+
+        assert [one.x_cache for one in answers] == ["Miss"] * 6
+        assert len(world.origin.seen) == 6
+
+
+async def test_one_that_waits_at_the_regional_edge_cache_outlives_the_first() -> None:
+    """The first viewer leaves; the other point of presence's viewer gets the whole."""
+
+    async def pieces() -> object:
+        for _ in range(10):
+            yield b"x" * 100
+            await asyncio.sleep(0.02)  # noqa: TID251 - the origin's own time
+
+    async with running(OPTIMIZED) as world:
+        world.origin.script = lambda asked: StreamingResponse(pieces())  # type: ignore[arg-type]
+        first = await world.ask("/a", X_Localpop_Viewer="JFK/fibre")
+        second = await world.ask("/a", X_Localpop_Viewer="MIA/fibre")
+        await close_body(first.body)
+        got = await read(second)
+        later = await world.get("/a", X_Localpop_Viewer="MIA/fibre")
+
+        assert (got.x_cache, got.body) == ("Hit", b"x" * 1_000)
+        assert (later.x_cache, later.body) == ("Hit", b"x" * 1_000)
+        assert len(world.origin.seen) == 1
+
+
+async def test_a_failure_beyond_is_everybody_s_own() -> None:
+    """Nobody waits for ever for a request that broke off."""
+    turns = itertools.count()
+
+    async def silent_at_first(asked: Asked) -> Sent:
+        # CloudFront asks a silent origin three times.
+        await asyncio.sleep(1 if next(turns) < 3 else 0)  # noqa: TID251 - the origin's own time
+        return Sent(b"up")
+
+    async with running(behavior(policy()), read_timeout_s=0.2) as world:
+        world.origin.script = silent_at_first
+        places = ["JFK/fibre", "MIA/fibre"] * 2
+        answers = await asyncio.gather(
+            *(world.get("/a", X_Localpop_Viewer=place) for place in places)
+        )
+
+        assert sorted(one.status for one in answers) == [200, 200, 200, 504]
+
+
+BYTES = bytes(range(100))
+
+
+def parts(asked: Asked) -> Sent:
+    """An origin that knows ranges of the one form `bytes=a-b`."""
+    wanted = asked.headers.get("range")
+    if wanted is None:
+        return Sent(BYTES, headers={"ETag": '"1"'})
+    first, last = (int(one) for one in wanted.removeprefix("bytes=").split("-"))
+    lines = {"ETag": '"1"', "Content-Range": f"bytes {first}-{last}/100"}
+    return Sent(BYTES[first : last + 1], 206, lines)
+
+
+async def test_a_range_on_a_miss_goes_to_the_origin_and_its_part_is_kept() -> None:
+    """What the part holds is answered from it; anything else is asked for."""
+    async with running(OPTIMIZED) as world:
+        world.origin.script = parts
+        first = await world.get("/a", Range="bytes=10-49")
+        inside = await world.get("/a", Range="bytes=20-29")
+        elsewhere = await world.get("/a", X_Localpop_Viewer="CDG/fibre", Range="bytes=10-49")
+        outside = await world.get("/a", Range="bytes=40-59")
+        other = await world.get("/a", Range="bytes=40-59", If_Range='"2"')
+        whole = await world.get("/a")
+        end = await world.get("/a", Range="bytes=-5")
+
+        assert [one.status for one in (first, inside, outside, end)] == [206] * 4
+        assert (inside.x_cache, inside.body) == ("Hit", BYTES[20:30])
+        assert inside.headers.get("content-range") == "bytes 20-29/100"
+        assert inside.headers.get("content-length") == "10"
+        assert elsewhere.body == first.body
+        assert (outside.x_cache, outside.body) == ("Miss", BYTES[40:60])
+        assert other.x_cache == "Miss"
+        assert (whole.x_cache, whole.body) == ("Miss", BYTES)
+        assert (end.x_cache, end.body) == ("Hit", BYTES[-5:])
+        ranges = [asked.headers.get("range") for asked in world.origin.seen]
+        assert ranges[0] == "bytes=10-49"
+        assert ranges[-3:] == ["bytes=40-59", "bytes=40-59", None]
+
+
+async def test_a_kept_part_expires_and_is_invalidated() -> None:
+    """As any object."""
+    async with running(behavior(policy(default=60))) as world:
+        world.origin.script = parts
+        results = [(await world.get("/a", Range="bytes=0-9")).x_cache for _ in range(2)]
+        world.clock.move_s(61)
+        results.append((await world.get("/a", Range="bytes=0-9")).x_cache)
+        world.edge.invalidate("", ["/*"])
+        results.append((await world.get("/a", Range="bytes=0-9")).x_cache)
+
+        assert results == ["Miss", "Hit", "Miss", "Miss"]
+
+
+async def test_a_range_that_is_none_asks_the_origin_for_the_whole() -> None:
+    """Out of order or overlapping: 200, and kept."""
+    async with running(OPTIMIZED) as world:
+        world.origin.script = parts
+        got = await world.get("/a", Range="bytes=30-40,10-20")
+        again = await world.get("/a", Range="bytes=30-40")
+
+        assert (got.status, got.body) == (200, BYTES)
+        assert (again.status, again.x_cache) == (206, "Hit")
+        assert [asked.headers.get("range") for asked in world.origin.seen] == [None]
+
+
+async def test_a_part_in_chunks_is_asked_for_again_as_the_whole() -> None:
+    """CloudFront returns the entire object then."""
+
+    async def chunk() -> object:
+        yield b"part"
+
+    def script(asked: Asked) -> Sent:
+        if "range" in asked.headers:
+            lines = {"Content-Range": "bytes 0-3/100"}
+            return StreamingResponse(chunk(), 206, lines)  # type: ignore[arg-type]
+        return Sent(BYTES)
+
+    async with running(OPTIMIZED) as world:
+        world.origin.script = script
+        got = await world.get("/a", Range="bytes=0-3")
+
+        assert (got.status, got.body) == (200, BYTES)
+
+
+async def test_an_object_over_50_gb_closes_the_connection() -> None:
+    """With caching on; nothing of it is read."""
+
+    async def endless() -> object:
+        while True:
+            yield b"x" * 1000
+            await asyncio.sleep(0.01)  # noqa: TID251 - the origin's own time
+
+    async with running(OPTIMIZED) as world:
+        world.origin.script = lambda asked: StreamingResponse(
+            endless(),  # type: ignore[arg-type]
+            headers={"Content-Length": str(51 * 1024**3)},
+        )
+        delivery = await world.ask("/a")
+
+        assert (delivery.status, delivery.journey.closes) == (502, True)
 
 
 @pytest.mark.conformance("CF-56", "CF-57")
