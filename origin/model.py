@@ -147,19 +147,23 @@ class Model:
         self._client.close()
 
     def _request(self, prompt: Prompt) -> dict[str, str]:
-        # No `temperature`: newer models of the class refuse it, and the default serves.
-        body = {
-            "anthropic_version": "bedrock-2023-05-31",
-            "max_tokens": prompt.max_tokens,
-            "system": prompt.system,
-            "messages": [{"role": "user", "content": prompt.text}],
-        }
         return {
             "modelId": self.model_id,
             "contentType": "application/json",
             "accept": "application/json",
-            "body": json.dumps(body),
+            "body": json.dumps(message_body(prompt)),
         }
+
+
+def message_body(prompt: Prompt) -> dict[str, Any]:
+    """A prompt as the Messages API takes it, in a call or in a record of a batch."""
+    # No `temperature`: newer models of the class refuse it, and the default serves.
+    return {
+        "anthropic_version": "bedrock-2023-05-31",
+        "max_tokens": prompt.max_tokens,
+        "system": prompt.system,
+        "messages": [{"role": "user", "content": prompt.text}],
+    }
 
 
 def open_model(environment: Mapping[str, str], *, max_connections: int) -> Model:

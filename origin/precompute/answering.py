@@ -65,7 +65,11 @@ _REASONS: Final = MappingProxyType(
 
 
 class GenerationError(Exception):
-    """Nothing came of an event."""
+    """Nothing came of an event; `usage` says what that has cost."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.usage: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0, "usd": 0.0}
 
 
 class ModelThrottled(GenerationError):  # noqa: N818 - a state machine's ErrorEquals reads better
@@ -224,7 +228,9 @@ class Answering:
             if outcome.answer
         ]
         if not artifacts:
-            raise _nothing_left(event, outcomes)
+            error = _nothing_left(event, outcomes)
+            error.usage = usage(outcomes, self.prices)
+            raise error
         return {
             "event_id": event.event_id,
             "user_id": event.user_id,
@@ -360,7 +366,9 @@ def _nothing_left(event: GenerationEvent, outcomes: Sequence[Outcome]) -> Genera
     return BadEvent(words)
 
 
-def usage(outcomes: Sequence[Outcome], prices: TokenPrices, *, batch: bool = False) -> Any:
+def usage(
+    outcomes: Sequence[Outcome], prices: TokenPrices, *, batch: bool = False
+) -> dict[str, Any]:
     """Tokens and cost of some outcomes, those without an answer included."""
     tokens_in = sum(outcome.input_tokens for outcome in outcomes)
     tokens_out = sum(outcome.output_tokens for outcome in outcomes)

@@ -10,7 +10,6 @@ its connections, the threads. A wrong declaration of a task (`origin/tasks.toml`
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from typing import Any
 from origin.dataset import load_data_set
 from origin.model import DEFAULT_MODEL_ID, MODEL_ID_VARIABLE, open_model
 from origin.precompute.answering import Answering
+from origin.precompute.metrics import metric_line
 from origin.prices import load_prices
 
 # Three prompts at once, and room for those that an earlier call has given up on.
@@ -41,33 +41,15 @@ def handler(event: object, context: Any) -> dict[str, Any]:
 
 
 def _tell(result: dict[str, Any]) -> None:
-    """Metrics in CloudWatch's embedded metric format: no call, only this line of the log."""
     usage = result["usage"]
-    metrics = [
-        {"Name": "Answers", "Unit": "Count"},
-        {"Name": "Problems", "Unit": "Count"},
-        {"Name": "InputTokens", "Unit": "Count"},
-        {"Name": "OutputTokens", "Unit": "Count"},
-        {"Name": "CostUsd", "Unit": "None"},
-    ]
-    line = {
-        "_aws": {
-            "Timestamp": int(time.time() * 1000),
-            "CloudWatchMetrics": [
-                {
-                    "Namespace": "PrecomputedAnswers",
-                    "Dimensions": [["Function"]],
-                    "Metrics": metrics,
-                }
-            ],
-        },
-        "Function": "answer-generator",
+    values = {
         "Answers": len(result["answers"]),
         "Problems": len(result["problems"]),
         "InputTokens": usage["input_tokens"],
         "OutputTokens": usage["output_tokens"],
         "CostUsd": usage["usd"],
-        "user_id": result["user_id"],
-        "problems": result["problems"],
     }
-    print(json.dumps(line, separators=(",", ":")))
+    now_ms = int(time.time() * 1000)
+    print(metric_line("answer-generator", values, units={"CostUsd": "None"}, now_ms=now_ms))
+    for problem in result["problems"]:
+        print(f"[WARNING] {result['user_id']} {problem}")
