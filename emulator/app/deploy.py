@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from emulator.project.declarations import (
     TemplateDeclarations,
 )
 from emulator.project.local import FILE_NAME, LocalOrigin, LocalSettings
+from emulator.rules.asl_definition import not_emulated
 from emulator.rules.s3_origin import grants_list_bucket
 from emulator.runtimes.cloudfront_functions.checker import Problem, check
 from emulator.runtimes.cloudfront_functions.engine import CloudFrontFunctions
@@ -130,6 +132,8 @@ class Deployer:
             for arn, one in fresh.items()
             if not one.declaration.regional
         }
+        if not self.settings.interprets_state_machines:
+            warnings += _not_run_natively(declared)
         for distribution in declared.distributions:
             _require_functions(distribution, edge_functions)
             for origin in distribution.origins.values():
@@ -295,6 +299,16 @@ class Deployer:
             paths += _files_of(declaration)
         paths = list(dict.fromkeys(paths))
         return tuple(path for path in paths if "__pycache__" not in path.parts)
+
+
+def _not_run_natively(declared: TemplateDeclarations) -> list[str]:
+    """State machines that the native runner cannot start, and why."""
+    return [
+        f"cannot be started: state machine {machine.name}: {what} at {location} (not emulated by "
+        'the native runner; try [step_functions] runner = "interpreter")'
+        for machine in declared.state_machines
+        for location, what in not_emulated(json.loads(machine.definition))
+    ]
 
 
 def _arns(declared: LambdaFunctionDeclaration) -> tuple[str, ...]:

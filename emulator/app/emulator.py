@@ -385,7 +385,14 @@ async def running(
             deployment_ms=settings.deployment_s * 1_000,
         )
 
-        background = Background(account, clock, in_process, others)
+        background = Background(
+            account,
+            clock,
+            in_process,
+            others,
+            declared=lambda: emulator.deployer.declared,
+            log=logs.add,
+        )
         stack.push_async_callback(background.close)
         await background.deploy(emulator.deployer.declared.background)
         emulator.background = background

@@ -131,6 +131,7 @@ def create_app(
             stores, in_use=store_in_use, fetch_object=fetch_object
         )
     else:
+        control.in_process.add(BEDROCK_RUNTIME, bedrock.call)
         services |= _control_services(control, stores, store_in_use)
     return AwsEndpoint(
         services,

@@ -5,7 +5,7 @@ One object that the endpoint, the deployment of templates and the end of localpo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from emulator.aws.call import Service
@@ -20,16 +20,21 @@ from emulator.aws.in_process import InProcess
 from emulator.aws.other_services import Declared, OtherServices
 from emulator.aws.sqs.api import SqsApi
 from emulator.aws.sqs.mappings import EventSourceMappings
+from emulator.aws.step_functions.api import StepFunctionsApi
+from emulator.aws.step_functions.executions import Runner
 from emulator.clock import Clock
 from emulator.errors import ApiError, ConfigError
-from emulator.project.declarations import ResourceDeclaration
+from emulator.project.declarations import ResourceDeclaration, TemplateDeclarations
 from emulator.stores.account import Account
 from emulator.stores.queues import Queues
 from emulator.values.account import Kind
+from emulator.values.function_logs import FunctionLogLine
 
 
 class Background:
-    """EventBridge and SQS, joined to the other services. Call `start`, and `close` at the end.
+    """EventBridge, SQS and Step Functions, joined to the other services.
+
+    Call `start`, and `close` at the end.
 
     Args:
         account: Where what the API makes is kept.
@@ -37,6 +42,9 @@ class Background:
         in_process: The services; these are added to it.
         others: Has tables, buckets and log groups.
         settings: What a person may set.
+        declared: What the project's template declares now.
+        interpreter: Runs state machines in place of the native runner.
+        log: Gets a line when an execution begins, and one when it ends.
     """
 
     def __init__(
@@ -46,6 +54,10 @@ class Background:
         in_process: InProcess,
         others: OtherServices,
         settings: EventsSettings | None = None,
+        *,
+        declared: Callable[[], TemplateDeclarations] = TemplateDeclarations,
+        interpreter: Runner | None = None,
+        log: Callable[[FunctionLogLine], None] | None = None,
     ) -> None:
         self._clock, self._others = clock, others
         self.sqs = SqsApi(Queues(clock), account)
@@ -53,10 +65,19 @@ class Background:
         self.mappings = EventSourceMappings(self.sqs.queues, account, clock, in_process)
         in_process.add("sqs", self.sqs.call)
         in_process.add("events", self.events.call)
+        self.states = StepFunctionsApi(
+            account,
+            clock,
+            in_process.call,
+            declared=lambda: declared().state_machines,
+            interpreter=interpreter,
+            log=log,
+        )
+        in_process.add("states", self.states.call)
 
     def services(self) -> dict[str, Service]:
         """The services for the endpoint, by signing name."""
-        return {"sqs": self.sqs, "events": self.events}
+        return {"sqs": self.sqs, "events": self.events, "states": self.states}
 
     async def deploy(self, declared: Sequence[ResourceDeclaration]) -> None:
         """Make what a template declares; what it declared before and no more is gone.
@@ -105,12 +126,14 @@ class Background:
         """End in order: nothing that was accepted is lost."""
         await self.quiesce()
         await self.events.close()
+        await self.states.close()
         await self.sqs.keep_messages()
 
     async def reset(self) -> None:
         """Forget queues; the account forgets the rest."""
         await self.mappings.reset()
         self.sqs.queues.clear()
+        await self.states.reset()
 
 
 def _event_documents(

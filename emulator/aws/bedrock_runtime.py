@@ -16,7 +16,7 @@ import contextlib
 import datetime
 import random
 import re
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -93,14 +93,59 @@ class BedrockRuntime:
         if match is None or call.method != "POST":
             raise NotEmulated(f"The AWS operation bedrock-runtime:{call.method} {call.path}")
         operation = match[2]
-        model = find_model(_identifier(match[1]), self._today())
-        prompt = _parse(operation, model, await call.body(_BODY_MAX_BYTES, _too_large))
         streamed = operation in _STREAMED
-        fault = self.faults.take(BEDROCK_RUNTIME, streaming=streamed)
+        run = self._run(
+            operation,
+            _identifier(match[1]),
+            await call.body(_BODY_MAX_BYTES, _too_large),
+            arrived_ms,
+        )
+        if streamed:
+            return _StreamAnswer(run, self.tally)
+        with _counted(self.tally):
+            await _unless_hung_up(call.receive, run.wait_for_all())
+        self._count(run)
+        return run.whole_answer()
+
+    async def call(self, operation: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """InvokeModel and Converse without HTTP (`in_process`).
+
+        Raises:
+            ApiError: Bedrock's refusals.
+            NotEmulated: Any other operation.
+        """
+        if operation not in ("InvokeModel", "Converse"):
+            raise NotEmulated(f"The AWS operation bedrock-runtime:{operation}")
+        is_converse = operation == "Converse"
+        if is_converse:
+            body = orjson.dumps({name: one for name, one in given.items() if name != "modelId"})
+        else:
+            body = bytes(given.get("body") or b"")
+        model_id = str(given.get("modelId", ""))
+        run = self._run(
+            "converse" if is_converse else "invoke", model_id, body, self._clock.now_ms()
+        )
+        with _counted(self.tally):
+            await run.wait_for_all()
+        self._count(run)
+        if is_converse:
+            return run.converse_shape()
+        return {"body": orjson.dumps(run.message_shape()), "contentType": "application/json"}
+
+    def _run(self, operation: str, model_id: str, body: bytes, arrived_ms: float) -> _Run:
+        """One generation, unless a planned fault is due.
+
+        Raises:
+            ApiError: Bedrock's refusals.
+            NotEmulated: This model's own body format.
+        """
+        model = find_model(model_id, self._today())
+        prompt = _parse(operation, model, body)
+        fault = self.faults.take(BEDROCK_RUNTIME, streaming=operation in _STREAMED)
         if fault is not None and fault is not Fault.MID_STREAM:
             self.tally.failed += 1
             raise _refusal(fault)
-        run = _Run(
+        return _Run(
             clock=self._clock,
             arrived_ms=arrived_ms,
             model=model,
@@ -110,13 +155,10 @@ class BedrockRuntime:
             converse=operation in _CONVERSE,
             breaks=fault is Fault.MID_STREAM,
         )
-        if streamed:
-            return _StreamAnswer(run, self.tally)
-        with _counted(self.tally):
-            await _unless_hung_up(call.receive, run.wait_for_all())
+
+    def _count(self, run: _Run) -> None:
         self.tally.completed += 1
         self.tally.output_tokens += run.generation.output_tokens
-        return run.whole_answer()
 
     def _today(self) -> datetime.date:
         return datetime.datetime.fromtimestamp(self._clock.epoch_ms() / 1e3, datetime.UTC).date()
@@ -140,15 +182,23 @@ class _Run:
         last = max(0, self.generation.output_tokens - 1)
         await self.clock.sleep_until_ms(self.arrived_ms + self.pace.due_ms(last))
 
+    def converse_shape(self) -> dict[str, Any]:
+        """Converse's output."""
+        return dict(bedrock_converse.dump_converse(self.generation, self._elapsed_ms()))
+
+    def message_shape(self) -> dict[str, Any]:
+        """InvokeModel's body."""
+        return bedrock_messages.dump_anthropic(
+            self.generation, self._message_id(), self.model.short_name
+        )
+
     def whole_answer(self) -> ASGIApp:
         """The buffered answer."""
-        latency_ms = self._elapsed_ms()
         if self.converse:
-            return json_answer(bedrock_converse.dump_converse(self.generation, latency_ms))
+            return json_answer(self.converse_shape())
+        latency_ms = self._elapsed_ms()
         return json_answer(
-            bedrock_messages.dump_anthropic(
-                self.generation, self._message_id(), self.model.short_name
-            ),
+            self.message_shape(),
             headers={
                 "x-amzn-bedrock-invocation-latency": str(round(latency_ms)),
                 "x-amzn-bedrock-output-token-count": str(self.generation.output_tokens),

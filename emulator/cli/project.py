@@ -72,6 +72,7 @@ def _summary(declared: TemplateDeclarations, settings: LocalSettings) -> str:
         f"{len(declared.functions)} CloudFront Function(s), "
         f"{len(declared.lambdas)} Lambda@Edge function(s), {len(declared.stores)} store(s)"
         + (f", {len(regional)} regional Lambda function(s)" if regional else "")
+        + (f", {len(declared.state_machines)} state machine(s)" if declared.state_machines else "")
     )
 
 

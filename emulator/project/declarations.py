@@ -10,6 +10,7 @@ from typing import Any
 from emulator import quotas
 from emulator.values.distribution import Distribution
 from emulator.values.findings import Finding
+from emulator.values.state_machines import MachineType
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,29 @@ class FunctionUrlDeclaration:
 
 
 @dataclass(frozen=True, slots=True)
+class StateMachineDeclaration:
+    """An `AWS::StepFunctions::StateMachine`.
+
+    Args:
+        logical_id: Its name in the template.
+        name: Its name at AWS.
+        arn: Its ARN.
+        definition: Its definition's text, with substitutions done.
+        kind: STANDARD or EXPRESS.
+        role_arn: Its role.
+        file: Where its definition is on disk; None when it is in the template.
+    """
+
+    logical_id: str
+    name: str
+    arn: str
+    definition: str
+    kind: MachineType = MachineType.STANDARD
+    role_arn: str = ""
+    file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BucketDeclaration:
     """An `AWS::S3::Bucket`.
 
@@ -180,6 +204,7 @@ class TemplateDeclarations:
         functions: CloudFront Functions.
         lambdas: Lambda functions with a version that a distribution runs.
         regional_lambdas: All other Lambda functions whose code is here.
+        state_machines: State machines of Step Functions.
         distributions: Distributions.
         function_urls: Function URLs that are origins.
         buckets: S3 buckets.
@@ -192,6 +217,7 @@ class TemplateDeclarations:
     functions: tuple[FunctionDeclaration, ...] = ()
     lambdas: tuple[LambdaFunctionDeclaration, ...] = ()
     regional_lambdas: tuple[LambdaFunctionDeclaration, ...] = ()
+    state_machines: tuple[StateMachineDeclaration, ...] = ()
     distributions: tuple[Distribution, ...] = ()
     function_urls: tuple[FunctionUrlDeclaration, ...] = ()
     buckets: tuple[BucketDeclaration, ...] = ()

@@ -60,3 +60,8 @@ def function_arn(name: str) -> str:
 def lambda_arn(name: str, region: str = REGION) -> str:
     """A Lambda function's ARN, without a version."""
     return f"arn:aws:lambda:{region}:{ACCOUNT_ID}:function:{name}"
+
+
+def state_machine_arn(name: str, region: str = REGION) -> str:
+    """A state machine's ARN."""
+    return f"arn:aws:states:{region}:{ACCOUNT_ID}:stateMachine:{name}"

@@ -113,6 +113,8 @@ class LocalSettings:
         stores: Files to import into key value stores, by store.
         folders: Folders that stand in for origins, by origin id.
         remotes: Ids of origins that may be asked where they really are.
+        interprets_state_machines: Whether moto's interpreter runs state machines, and not the
+            native runner.
     """
 
     folder: Path
@@ -143,6 +145,7 @@ class LocalSettings:
     require_auth: bool = False
     deployment_s: float = 0.0
     propagation: Propagation = Propagation.INSTANT
+    interprets_state_machines: bool = False
 
     @property
     def templates(self) -> tuple[Path, ...]:
@@ -167,11 +170,12 @@ _KNOWN: Final[dict[str, frozenset[str]]] = {
     "": frozenset(
         {"template", "state", "host", "viewer", "aws", "dashboard", "latency", "origins"}
         | {"parameters", "environment", "setup", "imports", "resources", "functions", "stores"}
-        | {"faults"}
+        | {"faults", "step_functions"}
     ),
     "viewer": frozenset({"port", "https_port", "place", "trace_header", "listeners"}),
     "aws": frozenset({"port", "require_auth", "deployment_s"}),
     "dashboard": frozenset({"port"}),
+    "step_functions": frozenset({"runner"}),
     "latency": frozenset(LatencySettings.__dataclass_fields__),
     "origins": frozenset({"url", "region", "front", "command", "folder", "remote"}),
     "functions": frozenset({"code", "runtime", "handler", "store"}),
@@ -236,6 +240,7 @@ def _settings(folder: Path, raw: Mapping[str, Any]) -> LocalSettings:
         require_auth=_value(_table(raw, "aws"), "require_auth", bool, False, table_name="aws"),
         deployment_s=_deployment_s(_table(raw, "aws")),
         propagation=_propagation(raw),
+        interprets_state_machines=_interprets(_table(raw, "step_functions")),
         folders={
             name: _folder(folder, name, entry)
             for name, entry in origins.items()
@@ -338,6 +343,18 @@ def _deployment_s(aws: Mapping[str, Any]) -> float:
             mend="Use 0 to have everything deployed at once.",
         )
     return float(value)
+
+
+def _interprets(table: Mapping[str, Any]) -> bool:
+    """`[step_functions] runner`: "native" for load, "interpreter" for validation."""
+    runner = _value(table, "runner", str, "native", table_name="step_functions")
+    if runner not in ("native", "interpreter"):
+        raise ConfigError(
+            f"step_functions.runner is {runner!r} (known: native, interpreter).",
+            where=FILE_NAME,
+            mend="Use one of them.",
+        )
+    return runner == "interpreter"
 
 
 def _propagation(raw: Mapping[str, Any]) -> Propagation:

@@ -135,6 +135,8 @@ class Resources:
                 answer = self._lambda(logical_id, resource, attribute)
             case "S3" if resource == "Bucket":
                 answer = self._bucket(logical_id, attribute)
+            case "StepFunctions" if resource == "StateMachine":
+                answer = self._state_machine(logical_id, attribute)
             case "ApiGateway" | "ApiGatewayV2" | "SSM":
                 answer = self._service(logical_id, resource, attribute)
             case "CloudFormation" if attribute.startswith("Outputs."):
@@ -249,6 +251,20 @@ class Resources:
         from emulator.project.background import background_attribute
 
         return background_attribute(self, logical_id, kind, attribute)
+
+    def _state_machine(self, logical_id: str, attribute: str) -> str | None:
+        match attribute:
+            case "" | "Arn":
+                return self.state_machine_arn(logical_id)
+            case "Name":
+                return self.name(logical_id, "StateMachineName")
+            case _:
+                return None
+
+    def state_machine_arn(self, logical_id: str) -> str:
+        """A state machine's ARN."""
+        name = self.name(logical_id, "StateMachineName")
+        return identifiers.state_machine_arn(name, self.stack.region)
 
     def _bucket(self, logical_id: str, attribute: str) -> str | None:
         name = self.bucket_name(logical_id)

@@ -97,7 +97,7 @@ def _take_paths(template: dict[str, Any]) -> dict[str, str]:
             paths[logical_id] = str(shared)
         for name in _LOCAL:
             if _is_local(properties.get(name)):
-                if name == "CodeUri":
+                if name in ("CodeUri", "DefinitionUri"):
                     paths[logical_id] = properties[name]
                 properties[name] = _STAND_IN
     return paths

@@ -23,6 +23,7 @@ from emulator.project.declarations import (
     FunctionUrlDeclaration,
     LambdaFunctionDeclaration,
     ResourceDeclaration,
+    StateMachineDeclaration,
     StoreDeclaration,
     TemplateDeclarations,
 )
@@ -31,6 +32,7 @@ from emulator.project.local import Answers, LocalFunction
 from emulator.project.reading import Notes
 from emulator.project.resources import Resources
 from emulator.project.stacks import read_stacks
+from emulator.project.state_machines import has_definition, read_state_machine
 from emulator.rules import edge_lint, function_lint, policy_lint
 from emulator.rules.key_value_store import store_arn
 from emulator.values.distribution import Distribution
@@ -143,6 +145,7 @@ class _ProjectReader:
         functions = self._functions(distributions)
         lambdas = self._lambdas(distributions)
         regional = self._regional_lambdas(lambdas)
+        machines = self._state_machines()
         stores = self._stores(functions)
         self._check_counts()
         declared = TemplateDeclarations(
@@ -150,6 +153,7 @@ class _ProjectReader:
             functions=functions,
             lambdas=lambdas,
             regional_lambdas=regional,
+            state_machines=machines,
             distributions=distributions,
             function_urls=self._function_urls(distributions),
             buckets=self._buckets(),
@@ -159,6 +163,7 @@ class _ProjectReader:
                 *self.account.nested_files,
                 *self.answers.resources.values(),
                 *self.answers.stores.values(),
+                *(machine.file for machine in machines if machine.file),
             ),
         )
         for distribution in distributions:
@@ -303,6 +308,16 @@ class _ProjectReader:
                 what = error.what if isinstance(error, ConfigError) else str(error)
                 mend = error.mend if isinstance(error, ConfigError) else ""
                 self.notes.warn(f"{logical_id} cannot be invoked here: {what}", error.where, mend)
+        return tuple(found)
+
+    def _state_machines(self) -> tuple[StateMachineDeclaration, ...]:
+        found = []
+        for resources, logical_id in self._all("AWS::StepFunctions::StateMachine"):
+            if not has_definition(resources, logical_id):
+                # In S3, where nobody here sees it; the edge needs none of it.
+                continue
+            with self.notes.caught():
+                found.append(read_state_machine(resources, logical_id))
         return tuple(found)
 
     def _check_lambda(

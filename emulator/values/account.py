@@ -44,6 +44,9 @@ class Kind(StrEnum):
     """A schedule of EventBridge Scheduler, by `group/name`."""
     SCHEDULE_GROUP = "schedule-group"
     EVENT_SOURCE_MAPPING = "event-source-mapping"
+    STATE_MACHINE = "state-machine"
+    MODEL_JOB = "model-invocation-job"
+    """A batch inference job of Bedrock."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,16 @@ Resources:
       Role: !GetAtt Role.Arn
       ReservedConcurrentExecutions: 0
       Code: {ZipFile: "def handler(event, context): return 1"}
+  Asking:
+    Type: AWS::StepFunctions::StateMachine
+    Metadata:
+      aws:asset:path: asking.asl.json
+      aws:asset:property: DefinitionString
+    Properties:
+      StateMachineName: asking
+      RoleArn: !GetAtt Role.Arn
+      DefinitionString: "{}"
+      DefinitionSubstitutions: {AskerArn: !GetAtt Asker.Arn}
   Container:
     Type: AWS::Lambda::Function
     Metadata: {aws:asset:path: shared}
@@ -78,6 +88,17 @@ def handler(event, context):
 """
 
 
+def asking(tag: str) -> str:
+    """A state machine's definition; the tag is in its output."""
+    ask = {
+        "Type": "Task",
+        "Resource": "${AskerArn}",
+        "ResultSelector": {"name.$": "$.name", "tag": tag},
+        "End": True,
+    }
+    return json.dumps({"StartAt": "Ask", "States": {"Ask": ask}})
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with functions of its own, and a folder that they share."""
@@ -86,6 +107,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "localpop.toml").write_text('template = "template.yaml"\n')
     (made / "functions" / "asker").mkdir(parents=True)
     (made / "functions" / "asker" / "handler.py").write_text(HANDLER)
+    (made / "asking.asl.json").write_text(asking("first"))
     (made / "shared" / "__pycache__").mkdir(parents=True)
     (made / "shared" / "__init__.py").write_text("")
     (made / "shared" / "__pycache__" / "words.pyc").write_text("")
@@ -181,6 +203,31 @@ def test_a_shared_folder_is_watched(functions: Any, folder: Path, running: Local
         time.sleep(0.1)
 
     assert invoke(functions, "asker")["word"] == "second"
+
+
+def test_a_state_machine_of_the_template_runs_it(folder: Path, running: Localpop) -> None:
+    """With its substitutions; a saved definition is in use for the next execution."""
+    states = client("stepfunctions", running.aws_url)
+    arn = "arn:aws:states:us-east-1:123456789012:stateMachine:asking"
+
+    def output() -> Any:
+        execution = states.start_execution(stateMachineArn=arn)["executionArn"]
+        while (described := states.describe_execution(executionArn=execution))["status"] == (
+            "RUNNING"
+        ):
+            time.sleep(0.02)
+        return json.loads(described["output"])
+
+    first = output()
+    (folder / "asking.asl.json").write_text(asking("second"))
+    end_s = time.monotonic() + 20
+    while output()["tag"] != "second" and time.monotonic() < end_s:
+        time.sleep(0.1)
+    lines = json.loads(running.ask_dashboard("/logs.json?function=asking"))
+
+    assert first == {"name": "asker", "tag": "first"}
+    assert output() == {"name": "asker", "tag": "second"}
+    assert any("ExecutionSucceeded" in line["message"] for line in lines)
 
 
 def test_the_command_runs_it_once(folder: Path) -> None:
