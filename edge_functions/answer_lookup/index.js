@@ -53,16 +53,16 @@ async function lookUp(request) {
     const store = cf.kvs();
     const key = await store.get(SESSION_KEY);
     // The user comes from the signed session alone, never from what a stranger can write.
-    const user = userOf(session.value, key, now);
-    if (user === null) {
+    const claims = claimsOf(session.value, key, now);
+    if (claims === null) {
         return null;
     }
-    const stored = await store.get(`${user}_${action}`);
+    const stored = await store.get(`${claims.sub}_${action}`);
     const answer = JSON.parse(stored);
     if (!isWhole(answer)) {
         return null;
     }
-    const stale = await staleness(store, answer, now);
+    const stale = await staleness(store, answer, claims, now);
     if (stale !== null) {
         return answer.fallback === 'none' ? noAnswer(action, stale) : null;
     }
@@ -91,7 +91,7 @@ function isText(value, pattern) {
 }
 
 // Why an answer may not be served any more, or null.
-async function staleness(store, answer, now) {
+async function staleness(store, answer, claims, now) {
     if (answer.expires <= now) {
         return 'expired';
     }
@@ -103,7 +103,9 @@ async function staleness(store, answer, now) {
         }
     }
     if (answer.scope !== undefined) {
-        const current = await currentVersion(store, answer.scope);
+        const current = answer.scope === 'session'
+            ? String(claims.iat)
+            : await currentVersion(store, answer.scope);
         if (current !== null && current !== answer.version) {
             return 'lagging';
         }
@@ -154,8 +156,8 @@ function noAnswer(action, stale) {
     };
 }
 
-// The UserID of a session that is signed with the key and has not expired, or null.
-function userOf(token, key, now) {
+// The claims of a session that is signed with the key and has not expired, or null.
+function claimsOf(token, key, now) {
     const parts = token.split('.');
     if (parts.length !== 3 || !key) {
         return null;
@@ -175,7 +177,7 @@ function userOf(token, key, now) {
     if (typeof claims.exp !== 'number' || claims.exp <= now) {
         return null;
     }
-    return typeof claims.sub === 'string' && USER_ID.test(claims.sub) ? claims.sub : null;
+    return typeof claims.sub === 'string' && USER_ID.test(claims.sub) ? claims : null;
 }
 
 function decode(part) {

@@ -151,13 +151,13 @@ def handler(event: Event, context: object) -> Event:
     if request["method"] != "GET" or path is None:
         return request
     now_s = time.time()
-    user_id = _session_user(request["headers"], now_s)
-    if user_id is None:
+    claims = _session_claims(request["headers"], now_s)
+    if claims is None:
         return request
-    answer = _stored_answer(f"{user_id}_{path[1]}")
+    answer = _stored_answer(f"{claims['sub']}_{path[1]}")
     if answer is None:
         return request
-    stale = _staleness(answer, now_s)
+    stale = _staleness(answer, claims, now_s)
     if stale is not None:
         return _no_answer(path[1], stale) if answer.get("fallback") == "none" else request
     as_events = _accepts_events(request["headers"])
@@ -218,7 +218,7 @@ def _is_text(value: object) -> bool:
         return False
 
 
-def _staleness(answer: Event, now_s: float) -> str | None:
+def _staleness(answer: Event, claims: Event, now_s: float) -> str | None:
     """Why an answer may not be served any more."""
     if answer["expires"] <= now_s:
         return "expired"
@@ -228,7 +228,10 @@ def _staleness(answer: Event, now_s: float) -> str | None:
         if left < answer.get("floor", CONFIDENCE_FLOOR):
             return "degraded"
     if "scope" in answer:
-        current = STORE.get(f"version/{answer['scope']}", VERSION_TTL_S)
+        if answer["scope"] == "session":
+            current: str | None = str(claims["iat"])
+        else:
+            current = STORE.get(f"version/{answer['scope']}", VERSION_TTL_S)
         # As long as nothing has changed there is no tag.
         if current is not None and current != answer.get("version"):
             return "lagging"
@@ -299,8 +302,8 @@ def _accepts_events(headers: Event) -> bool:
     return any("text/event-stream" in line["value"].lower() for line in headers.get("accept", ()))
 
 
-def _session_user(headers: Event, now_s: float) -> str | None:
-    """The UserID of a valid session; never from anything that a stranger can write."""
+def _session_claims(headers: Event, now_s: float) -> Event | None:
+    """The claims of a valid session; never from anything that a stranger can write."""
     token = _session_cookie(headers)
     if token is None:
         return None
@@ -319,15 +322,15 @@ def _session_user(headers: Event, now_s: float) -> str | None:
     # As text: a signature has one spelling, and the comparison takes the same time for any.
     if not hmac.compare_digest(base64.urlsafe_b64encode(expected).rstrip(b"="), signature.encode()):
         return None
-    return _valid_user(_decoded(claims), now_s)
+    return _valid(_decoded(claims), now_s)
 
 
-def _valid_user(claims: Event, now_s: float) -> str | None:
+def _valid(claims: Event, now_s: float) -> Event | None:
     user_id, issued, expires = claims.get("sub"), claims.get("iat"), claims.get("exp")
     if type(issued) is not int or type(expires) is not int or expires <= now_s:
         return None
     valid = isinstance(user_id, str) and _USER_ID.fullmatch(user_id)
-    return user_id if valid else None
+    return claims if valid else None
 
 
 def _session_cookie(headers: Event) -> str | None:

@@ -9,7 +9,8 @@ bytes. This list is what both edge functions read, and the only place where it i
     generated   epoch s: when its sources were read
     expires     epoch s: from this second on it is a miss
     version     optional: its source's version tag, sent as `x-answer-version`
-    scope       optional, with version: a miss when `version/<scope>` in the store says another one
+    scope       optional, with version: a miss when `version/<scope>` in the store says another one;
+                the scope `session` is an answer for one session: a miss for another `iat`
     confidence  optional, 0 to 1: how sure the answer was when it was generated
     half_life   optional, with confidence: seconds in which the confidence halves
     floor       optional: the confidence under which it is a miss; 0.5 when absent

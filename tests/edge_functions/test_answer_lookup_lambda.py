@@ -284,6 +284,7 @@ def test_everything_else_goes_on_unchanged(desk: Desk) -> None:
         "user-001_true": '{"answer": "x", "generated": true, "expires": 9999999999}',
         "a_b_morning-briefing": answer("not a UserID"),
         "user-001_lagging": more(version="v2", scope="policies"),
+        "user-001_session": more(version="7", scope="session"),
         "user-001_unsure": more(confidence=0.6, half_life=100),
         "user-001_under-its-floor": more(confidence=0.9, half_life=10**6, floor=0.95),
         "user-001_no-half-life": more(confidence=1),
@@ -424,7 +425,10 @@ def test_an_answer_that_keeps_its_contract_is_a_hit(desk: Desk) -> None:
         "user-001_current": more(version="v2", scope="policies"),
         "user-001_never-changed": more(version="v2", scope="others"),
         "user-001_sure": more(version="v2", confidence=1, half_life=100),
+        "user-001_session": more(version="7", scope="session"),
     }
+    mine = get(session(iat=7), "/lambda-answers/session")
+    assert isinstance(desk.ask(function, mine).result, Response)
     for action in ("current", "never-changed", "sure"):
         response = desk.ask(function, get(session(), f"/lambda-answers/{action}")).result
         assert isinstance(response, Response), action
