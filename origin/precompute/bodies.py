@@ -1,8 +1,8 @@
 """Answers too long for the store: their bodies in S3.
 
-A body is written before the pointer to it, and deleted after it, so no pointer leads nowhere. What
-a crash leaves behind is swept by the bucket's lifecycle rule, and the edge falls back to the origin
-when a body is missing.
+A body is written before the pointer to it. One that is replaced stays, because some edge locations
+follow the old pointer for a while; the bucket's lifecycle rule takes it away later. One that has
+become wrong is deleted at once, and the edge falls back to the origin when a body is missing.
 """
 
 from __future__ import annotations

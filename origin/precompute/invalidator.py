@@ -191,7 +191,8 @@ def _wanted(keys: Sequence[str], change: StateChange) -> list[Happening]:
     for key in keys:
         user_id, _, action_id = key.partition("_")
         actions.setdefault(user_id, []).append(action_id)
-    reason = f"{change.subject} {change.change}"
+    # What starts with the trigger, a generator knows; and it takes 128 characters.
+    reason = f"StateChanged/{change.subject} {change.change}"[:128]
     return [
         Happening(
             PIPELINE, "AnswersWanted", {"user_id": user_id, "actions": wanted, "reason": reason}

@@ -6,12 +6,14 @@ For each call of `UpdateKeys`, in this order:
        and what was generated before its subject changed is not written at all
     2. bodies of long answers go to S3
     3. the registry learns which answers depend on what, so that a change finds them from now on
-    4. one atomic UpdateKeys: each message's keys are in exactly one
-    5. the registry learns what the store has now; old bodies go
+    4. bodies of long answers that have become wrong are deleted: no edge can follow a pointer to
+       them any more, however long the store's change takes to get there
+    5. one atomic UpdateKeys: each message's keys are in exactly one
+    6. the registry learns what the store has now
 
 Killed anywhere, the messages come again (SQS keeps what was not acknowledged) and all of it is
 done once more with the same result: the paths, the values and the items are functions of the
-message. What has passed step 5 is recognised and not written a second time.
+message. What has passed step 6 is recognised and not written a second time.
 
 A message that will never succeed goes to the dead letters with its reason and holds nobody up. A
 fault that passes (store, table or bucket not to be had) gives the message and all after it back
@@ -109,15 +111,10 @@ class _Call:
     deletes: set[str] = field(default_factory=set)
     bodies: list[tuple[Artifact, str]] = field(default_factory=list)
     records: dict[str, Record] = field(default_factory=dict)
-    old_bodies: list[tuple[str, str]] = field(default_factory=list)
+    wrong_bodies: list[tuple[str, str]] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     skipped: list[tuple[Skipped, Artifact]] = field(default_factory=list)
     stored: list[tuple[Put, list[Artifact]]] = field(default_factory=list)
-
-    def replaces(self, record: Record | None) -> None:
-        """A body that no pointer will name any more."""
-        if record is not None and record.body:
-            self.old_bodies.append((record.body, record.key.partition("_")[2]))
 
 
 @dataclass(slots=True)
@@ -231,11 +228,11 @@ class AnswerWriter:
                 self.bodies.put(artifact, path)
             self.registry.name_subjects([one for one in records if one.is_stored], known)
             self._make_room(call, known, tally)
+            if call.wrong_bodies:
+                self.bodies.delete(call.wrong_bodies)
             self.store.update(call.puts, sorted(call.deletes))
             tally.calls += 1
             self.registry.save(records, known)
-            if call.old_bodies:
-                self.bodies.delete(call.old_bodies)
         known.versions.update(call.versions)
         tally.stored += call.stored
         tally.deleted += sorted(call.deletes)
@@ -270,7 +267,6 @@ class AnswerWriter:
                 path = body_path(artifact, put.event_id)
                 value = dump_value(compact(artifact, body=path))
                 call.bodies.append((artifact, path))
-            call.replaces(seen.records.get(artifact.key))
             call.records[artifact.key] = record_of(artifact, put.event_id, value, path)
             call.puts[artifact.key] = value
             call.deletes.discard(artifact.key)
@@ -302,7 +298,8 @@ class AnswerWriter:
 
     def _plan_delete(self, key: str, known: Known, call: _Call) -> None:
         record = call.records.get(key) or known.records.get(key)
-        call.replaces(record)
+        if record is not None and record.body:
+            call.wrong_bodies.append((record.body, key.partition("_")[2]))
         call.puts.pop(key, None)
         call.deletes.add(key)
         if record is not None:
