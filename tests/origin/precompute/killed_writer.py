@@ -19,7 +19,6 @@ from typing import Any
 # Imported before the forks, for they shall be quick.
 from tests.origin.precompute.pipeline import Pipeline
 
-
 SERVICES = ("cloudfront-keyvaluestore", "dynamodb", "s3", "sqs", "events")
 
 
