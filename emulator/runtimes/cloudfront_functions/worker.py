@@ -43,6 +43,8 @@ _CALLS_BETWEEN_COLLECTIONS: Final = 500
 _QUICK_MS: Final = 0.25
 """So much work may be done before answers leave. To wake the parent costs a tenth of a millisecond
 where cores sleep; no answer should wait much longer than that for another one."""
+_REALM_LIMIT_NS: Final = 1_000_000_000
+"""CPU time for making a realm; 20 ms are usual."""
 _PR_SET_PDEATHSIG: Final = 1
 
 _REFERENCE_LOOP: Final = """(function () {
@@ -190,8 +192,9 @@ class _Worker:
         view = self._stores[store[0], store[1]] if store is not None else NoStore()
         invocation = Invocation(view, lambda line: self._send(["log", call, line]))
         if code.realm is None:
-            # Making a realm takes longer than most calls; it is not the call's own time.
-            self._progress.begin(call, time.process_time_ns())
+            # Making a realm takes longer than most calls, on a slow machine longer than a call may;
+            # it is not the call's own time. As if the call began when that much has been used.
+            self._progress.begin(call, time.process_time_ns() + _REALM_LIMIT_NS)
         realm = code.prepare()
         was_fresh = realm.is_fresh
         began_ns = time.process_time_ns()
