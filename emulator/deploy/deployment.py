@@ -39,7 +39,7 @@ from emulator.deploy.kinds.functions import Functions, Source, test_events
 from emulator.deploy.kinds.kind import DEPLOYMENT_TAG, Actual, Desired, Kind
 from emulator.deploy.kinds.lambdas import Lambdas, ReplicasLeftError, Versions
 from emulator.deploy.kinds.roles import Roles
-from emulator.deploy.kinds.stores import Stores
+from emulator.deploy.kinds.stores import KEYS, Stores
 from emulator.deploy.ledger import Entry, Ledger, Revision
 from emulator.deploy.paths import changed_paths
 from emulator.deploy.plan import Action, Change, Plan, Step
@@ -48,7 +48,10 @@ from emulator.deploy.target import Target, refusals
 from emulator.errors import ConfigError
 
 _PREPARED: Final = (STORE, ROLE, LAMBDA, VERSION, FUNCTION)
-_BEFORE: Final = " (before)"
+_RETIRED: Final = " (of revision "
+_KEPT: Final = (
+    "Not in the template any more; kept for localpop rollback, the next deployment deletes it."
+)
 
 Tell = Callable[[str], None]
 """Told one line about what is being done."""
@@ -192,17 +195,15 @@ class Deployment:
     def _compared(
         self, one: Declared, kind: Kind, desired: Desired, entry: Entry | None
     ) -> Decision:
-        kept = entry or Entry(one.type, desired.name)
+        # Known by its tags alone: its keys have been put, and may say something newer.
+        kept = entry or Entry(one.type, desired.name, done=[KEYS])
         if (
             entry is not None
             and entry.id
             and desired.name not in ("", entry.id)
             and one.type not in CONFIGURATIONS
         ):
-            note = f"Its name changes: another one is made, then {entry.id} is deleted."
-            self._require_free(kind, desired, one)
-            fresh = Entry(one.type, desired.name)
-            return Decision(one, desired, None, fresh, Action.REPLACE, (), note)
+            return self._renamed(one, kind, desired, entry)
         actual, note = self._there(kind, desired, entry, one)
         if actual is None:
             return Decision(one, desired, None, kept, Action.CREATE, (), note)
@@ -219,6 +220,19 @@ class Deployment:
             # DEVELOPMENT may be behind LIVE; nobody notices, and the next one compares with LIVE.
             return Decision(one, desired, actual, kept, action)
         return Decision(one, desired, actual, kept, action, changes, note)
+
+    def _renamed(self, one: Declared, kind: Kind, desired: Desired, entry: Entry) -> Decision:
+        """Another one takes its place: a new one, or the one that it once took the place of."""
+        note = f"Its name changes: another one takes its place; {entry.id} goes a deployment later."
+        for key, retired in self.ledger.resources.items():
+            if key.startswith(one.key + _RETIRED) and retired.id == desired.name:
+                actual = kind.read(retired.id)
+                return Decision(one, desired, actual, retired, Action.REPLACE, (), note)
+        found = kind.find(desired, None)
+        if found is not None and not found.belongs_to(desired):
+            raise self._taken(desired, one)
+        fresh = Entry(one.type, desired.name)
+        return Decision(one, desired, found, fresh, Action.REPLACE, (), note)
 
     def _there(
         self, kind: Kind, desired: Desired, entry: Entry | None, one: Declared
@@ -242,11 +256,6 @@ class Deployment:
         if intended or found.belongs_to(desired):
             return found, "Made by an earlier run that did not come to write it down."
         raise self._taken(desired, one)
-
-    def _require_free(self, kind: Kind, desired: Desired, one: Declared) -> None:
-        found = kind.find(desired, None)
-        if found is not None and not found.belongs_to(desired):
-            raise self._taken(desired, one)
 
     def _taken(self, desired: Desired, one: Declared) -> ConfigError:
         here = (
@@ -282,18 +291,19 @@ class Deployment:
         )  # fmt: skip
 
     def _deletions(self, decisions: list[Decision]) -> Iterator[Step]:
-        wanted = {one.one.key for one in decisions if one.action is not Action.REPLACE}
-        replaced = {one.one.key for one in decisions if one.action is Action.REPLACE}
-        for key, entry in self._outdated(wanted | replaced):
-            if entry.adopted:
+        wanted = {one.one.key for one in decisions}
+        # If anything changes, the way back leads to what is live now.
+        changes = any(one.action is not Action.KEEP for one in decisions)
+        back = self.ledger.revision(self.ledger.current) if changes else self.ledger.way_back
+        for key, entry in self._outdated(wanted):
+            if _is_needed(entry, back):
+                yield Step(key, entry.type, entry.id, Action.KEEP, note=_KEPT)
+            elif entry.adopted:
                 note = "Not in the template any more: it says again what it said before."
                 yield Step(key, entry.type, entry.id, Action.CHANGE, note=note)
             else:
                 note = "Not in the template any more."
                 yield Step(key, entry.type, entry.id, Action.DELETE, note=note)
-        for key in replaced:
-            entry = self.ledger.resources[key]
-            yield Step(key + _BEFORE, entry.type, entry.id, Action.DELETE, note="Replaced.")
 
     def _outdated(self, wanted: set[str]) -> list[tuple[str, Entry]]:
         """What the ledger has and the template has not, in the order of deletion."""
@@ -361,6 +371,8 @@ class Deployment:
         kind = self.kinds.of(one.type)
         name = decision.desired.name
         self.tell(f"{decision.action}  {_short(one.type)} {one.key}{f' ({name})' if name else ''}")
+        if decision.action is Action.REPLACE:
+            self._retire(decision)
         with refusals(one.key):
             if decision.actual is None:
                 actual = self._create(kind, decision)
@@ -373,8 +385,6 @@ class Deployment:
     def _create(self, kind: Kind, decision: Decision) -> Actual:
         """Write down that it is about to be made, then make it."""
         ledger, key, entry = self.ledger, decision.one.key, decision.entry
-        if decision.action is Action.REPLACE:
-            ledger.resources[key + _BEFORE] = ledger.resources[key]
         if decision.one.type != VERSION:
             entry.id = ""
         entry.name, entry.done = decision.desired.name, []
@@ -384,15 +394,26 @@ class Deployment:
         ledger.save()
         return kind.create(decision.desired, entry)
 
+    def _retire(self, decision: Decision) -> None:
+        """Another one takes a resource's place; the ledger keeps it under another key."""
+        resources, key = self.ledger.resources, decision.one.key
+        before = resources[key]
+        for name in [name for name, one in resources.items() if one is decision.entry]:
+            del resources[name]
+        resources[f"{key}{_RETIRED}{self.ledger.current})"] = before
+        resources[key] = decision.entry
+        self.ledger.save()
+
     def _note(self, decision: Decision, actual: Actual) -> None:
         """The ledger knows it from now on, and so does the template."""
         entry = decision.entry
         wanted = decision.desired.properties if _has_config(decision.one.type) else None
         known = self.ledger.resources.get(decision.one.key)
-        if known is not entry or entry.id != actual.id or entry.wanted != wanted:
+        same = known is entry and entry.id == actual.id and entry.wanted == wanted
+        if not same or decision.action is not Action.KEEP:
             entry.id, entry.wanted = actual.id, wanted
             self.ledger.resources[decision.one.key] = entry
-        self.ledger.save()
+            self.ledger.save()
         self.template.know(decision.one.key, actual.attributes)
 
     # --- CloudFront Functions -----------------------------------------------------------------
@@ -456,7 +477,8 @@ class Deployment:
         ledger = self.ledger
         assert ledger.unfinished is not None
         settle(self.kinds, ledger, self.tell)
-        revision = snapshot(self.kinds, ledger, "deploy", self.clock.epoch_ms())
+        keys = {one.key for one in self.template.ours}
+        revision = snapshot(self.kinds, ledger, keys, self.clock.epoch_ms())
         ledger.add_revision(revision)
         ledger.unfinished = None
         ledger.save()
@@ -464,6 +486,8 @@ class Deployment:
     def _delete_outdated(self, wanted: set[str]) -> bool:
         deleted = False
         for key, entry in self._outdated(wanted):
+            if _is_needed(entry, self.ledger.way_back):
+                continue
             deleted = True
             self.tell(f"delete  {_short(entry.type)} {key} ({entry.id})")
             try:
@@ -506,13 +530,21 @@ def settle(kinds: Kinds, ledger: Ledger, tell: Tell) -> None:
                 kinds.distributions.invalidate(entry.id, paths, reference)
 
 
-def snapshot(kinds: Kinds, ledger: Ledger, says: str, made_ms: float) -> Revision:
-    """What viewers get now, so that they can be taken back to it."""
+def snapshot(kinds: Kinds, ledger: Ledger, keys: set[str], made_ms: float) -> Revision:
+    """What viewers get now, so that they can be taken back to it.
+
+    Args:
+        kinds: The ways of the account.
+        ledger: The deployment's; says what is unfinished.
+        keys: What the template has.
+        made_ms: When, in milliseconds since 1970.
+    """
     assert ledger.unfinished is not None
-    revision = Revision(int(ledger.unfinished["number"]), made_ms, says, before=ledger.current)
+    revision = Revision(int(ledger.unfinished["number"]), made_ms, "deploy", before=ledger.current)
     for key, entry in ledger.resources.items():
-        if not entry.id or key.endswith(_BEFORE):
+        if not entry.id or key not in keys:
             continue
+        revision.needs.append(entry.id)
         with refusals(key):
             if entry.type == DISTRIBUTION:
                 actual = kinds.distributions.read(entry.id)
@@ -550,6 +582,11 @@ def take_away(kinds: Kinds, entry: Entry, tell: Tell) -> None:
         given_back = without(actual.properties, entry.wanted, entry.original)
         kinds.distributions.write(actual, given_back)
         kinds.distributions.wait_deployed(entry.id, lambda line: tell(f"        {line}"))
+
+
+def _is_needed(entry: Entry, back: Revision | None) -> bool:
+    """Whether a revision that viewers may be taken back to was made with it."""
+    return back is not None and bool(entry.id) and entry.id in back.needs
 
 
 def _has_config(kind: str) -> bool:

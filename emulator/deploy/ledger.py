@@ -65,6 +65,7 @@ class Revision:
         distributions: DistributionConfigs, by key.
         functions: LIVE code and FunctionConfig of CloudFront Functions, by key.
         configurations: Policies and so on, by key.
+        needs: Ids of everything that was there for it.
     """
 
     number: int
@@ -74,6 +75,7 @@ class Revision:
     distributions: dict[str, Any] = field(default_factory=dict)
     functions: dict[str, Any] = field(default_factory=dict)
     configurations: dict[str, Any] = field(default_factory=dict)
+    needs: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -113,6 +115,12 @@ class Ledger:
     def next_number(self) -> int:
         """The number of the next revision."""
         return max([0, *(one.number for one in self.revisions)]) + 1
+
+    @property
+    def way_back(self) -> Revision | None:
+        """The revision that `localpop rollback` goes to, once nothing is unfinished."""
+        now = self.revision(self.current)
+        return None if now is None else self.revision(now.before)
 
     def revision(self, number: int) -> Revision | None:
         """A revision that is still kept."""

@@ -50,8 +50,7 @@ class Rollback:
             # A deployment that broke off half-way: back to what was live before it.
             number = ledger.current if ledger.current in known else None
         elif number is None:
-            now = ledger.revision(ledger.current)
-            number = now.before if now is not None else None
+            number = ledger.way_back.number if ledger.way_back else None
         found = None if number is None else ledger.revision(number)
         if found is None:
             listed = ", ".join(map(str, known)) or "none"
@@ -61,7 +60,25 @@ class Rollback:
                 where=str(ledger.file),
                 mend="localpop deploy makes one each time that viewers get something else.",
             )
+        self._require_all_there(found)
         return found
+
+    def _require_all_there(self, revision: Revision) -> None:
+        """Refuse a way back to what has been deleted since.
+
+        Raises:
+            ConfigError: With what is missing.
+        """
+        there = {entry.id for entry in self.ledger.resources.values()}
+        # Versions stay as long as their functions do.
+        missing = [one for one in revision.needs if one not in there and ":function:" not in one]
+        if missing:
+            raise ConfigError(
+                f"Revision {revision.number} needs what has been deleted since: "
+                f"{', '.join(missing)}.",
+                where=str(self.ledger.file),
+                mend="Check its template out again and deploy that.",
+            )
 
     # --- planning -----------------------------------------------------------------------------
 

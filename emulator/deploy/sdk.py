@@ -61,19 +61,21 @@ class AwsTarget:
     endpoint_url: str = ""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
-    def client(self, service: str, *, region: str = "") -> Client:
+    def client(self, service: str, *, region: str = "", session: Any = None) -> Client:
         """A client of one service.
 
         Args:
             service: Such as `cloudfront`.
             region: Its Region; empty for what the SDK resolves.
+            session: A session to share; None for one of its own.
 
         Raises:
             ConfigError: Neither Region nor credentials, or no URL.
         """
         url = self.url(service)
         with aws_errors():
-            session = _session(region or self.region)
+            if session is None:
+                session = new_session(region or self.region)
             local: dict[str, Any] = {}
             if is_loopback(url) and session.get_credentials() is None:
                 # A local endpoint takes any; asking for real ones would only be in the way.
@@ -104,7 +106,7 @@ class AwsTarget:
         return f"{url} (on this machine)" if is_loopback(url) else url
 
 
-def _session(region: str) -> Any:
+def new_session(region: str) -> Any:
     """A session that reads AWS's models once in a process: they are most of what a client costs."""
     core = botocore.session.get_session()
     loader = core.get_component("data_loader")

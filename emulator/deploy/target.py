@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
-from emulator.deploy.sdk import AwsTarget, aws_errors, explained, is_loopback
+from emulator.deploy.sdk import AwsTarget, aws_errors, explained, is_loopback, new_session
 from emulator.errors import ConfigError
 
 REGION: Final = "us-east-1"
@@ -40,13 +40,16 @@ class Target:
     poll_s: float = 5.0
     account: str = field(init=False, default="")
     caller: str = field(init=False, default="")
+    _session: Any = field(init=False, default=None)
     _clients: dict[str, Any] = field(init=False, default_factory=dict)
 
     def client(self, service: str) -> Any:
         """The service's client; one for the whole deployment."""
         if service not in self._clients:
+            with aws_errors():
+                self._session = self._session or new_session(REGION)
             target = AwsTarget(self.endpoint_url)
-            self._clients[service] = target.client(service, region=REGION)
+            self._clients[service] = target.client(service, region=REGION, session=self._session)
         return self._clients[service]
 
     @property

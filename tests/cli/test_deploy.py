@@ -289,6 +289,10 @@ def test_a_distribution_that_is_there_keeps_what_is_not_ours(
     config = made.get_distribution_config(Id=identity)["DistributionConfig"]
     patterns = [one["PathPattern"] for one in config["CacheBehaviors"]["Items"]]
     assert patterns == ["/hello/*", "/old/*"]
+    assert actions(say)["Edge"] == "leave alone"
+    config_of(document)["CacheBehaviors"][0]["Compress"] = True
+    write_template(folder, document)
+    assert say("deploy")[0] == 0
     assert client("lambda", endpoint.url).list_functions()["Functions"] == []
 
     code, out, _ = say("destroy", "--yes")
@@ -299,19 +303,51 @@ def test_a_distribution_that_is_there_keeps_what_is_not_ours(
 def test_a_rename_makes_another_and_deletes_the_old_one(
     say: Say, endpoint: Endpoint, folder: Path
 ) -> None:
-    """A store's name cannot change: a new store, the function moved to it, the old one gone."""
+    """A store's name cannot change: a new store, the function moved to it, the old one goes."""
     say("deploy")
     document = template()
     document["Resources"]["Store"]["Properties"]["Name"] = "greetings-2"
     write_template(folder, document)
 
+    def stores() -> list[str]:
+        listed = cloudfront(endpoint).list_key_value_stores()["KeyValueStoreList"]["Items"]
+        return [store["Name"] for store in listed]
+
     planned = actions(say)
     code, out, _ = say("deploy")
-
-    assert (planned["Store"], planned["Store (before)"]) == ("replace", "delete")
+    assert planned["Store"] == "replace"
     assert code == 0, out
-    stores = cloudfront(endpoint).list_key_value_stores()["KeyValueStoreList"]["Items"]
-    assert [store["Name"] for store in stores] == ["greetings-2"]
+    assert stores() == ["greetings", "greetings-2"]
+    assert set(actions(say).values()) == {"leave alone"}
+    assert "kept for localpop rollback" in say("deploy", "--plan")[1]
+
+    config_of(document)["Comment"] = "another"
+    write_template(folder, document)
+    assert actions(say)["Store (of revision 1)"] == "delete"
+    assert say("deploy")[0] == 0
+    assert stores() == ["greetings-2"]
+    code, _, complaint = say("rollback", "--to", "1")
+    assert code == 2
+    assert "needs what has been deleted since: greetings" in complaint
+
+
+def test_a_rename_and_back_again(say: Say, endpoint: Endpoint, folder: Path) -> None:
+    """The store that was kept for the way back takes its place again, with its keys."""
+    say("deploy")
+    document = template()
+    document["Resources"]["Store"]["Properties"]["Name"] = "greetings-2"
+    write_template(folder, document)
+    assert say("deploy")[0] == 0
+    write_template(folder, template())
+
+    code, out, _ = say("deploy")
+
+    assert code == 0, out
+    made = cloudfront(endpoint)
+    live = made.describe_function(Name="lookup", Stage="LIVE")["FunctionSummary"]
+    (associated,) = live["FunctionConfig"]["KeyValueStoreAssociations"]["Items"]
+    arn = made.describe_key_value_store(Name="greetings")["KeyValueStore"]["ARN"]
+    assert associated["KeyValueStoreARN"] == arn
     assert set(actions(say).values()) == {"leave alone"}
 
 
