@@ -344,6 +344,10 @@ def _conclude(
     print(f"\n{table(summary)}\n")
     if compared:
         print(f"{comparison_table(compared)}\n")
+    if recording.run.get("closed_loop"):
+        print(
+            "Closed loop: viewers wait for each other's answers, so a server that freezes hides.\n"
+        )
     for line in tell(judgement):
         print(line)
     print(f"\nreport: {options.out / 'index.html'}   figures: {options.out / 'results.json'}")

@@ -359,6 +359,7 @@ class Master:
         facts = describe(settings, host, share)
         writer = SampleWriter(settings.samples, facts) if settings.samples else None
         self.collector = Collector(len(workers), writer)
+        self.is_stopped = False
         self.started = perf_counter()
         for number, worker in enumerate(workers):
             runner.send_message(SHARE, dump_share(replace(share, worker=number)), worker.id)
@@ -371,6 +372,7 @@ class Master:
         with gevent.Timeout(wait_s + COLLECT_GRACE_S, False):
             while not self.collector.is_whole:
                 gevent.sleep(0.05)
+        self.is_stopped = True
         self.collector.close()
 
     def judge(self) -> None:
@@ -378,7 +380,8 @@ class Master:
         warmup_s = self.settings.profile.warmup_s
         lags_ms = [lag_ms for at_s, lag_ms in self.collector.lags if at_s >= warmup_s]
         judge_lags(self.runner.environment, self.settings, lags_ms)
-        if not self.collector.is_whole:
+        # A signal comes here first; then it is too early to miss anything.
+        if self.is_stopped and not self.collector.is_whole:
             logger.error("THIS RUN IS VOID: samples are missing: %s", self.collector.end())
             self.runner.environment.process_exit_code = VOID_EXIT_CODE
 
@@ -480,6 +483,8 @@ def listen(runner: Runner) -> None:
         runner.register_message(SHARE, take_share)
         # On a greenlet of its own: waiting for answers must not keep Locust's messages waiting.
         runner.register_message(STOP, finish_now, concurrent=True)
+        # Before Locust's own listener (the last one comes first) tells the master that we are gone.
+        runner.environment.events.quitting.add_listener(finish)
     elif isinstance(runner, MasterRunner):
         runner.register_message(SAMPLES, take_samples)
         runner.register_message(END, take_end)

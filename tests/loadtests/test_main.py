@@ -149,13 +149,14 @@ def test_viewers_on_connections_of_their_own(target: str, sessions: Path, tmp_pa
     assert all(one.parts_ms for one in samples)
 
 
+@pytest.mark.parametrize("several", [(), ("--processes", "2")], ids=["one", "two processes"])
 def test_ctrl_c_ends_cleanly_and_leaves_no_process(
-    target: str, sessions: Path, tmp_path: Path
+    target: str, sessions: Path, tmp_path: Path, several: tuple[str, ...]
 ) -> None:
-    """Locust ends with it."""
+    """Locust ends with it, and what there was by then is whole."""
     words = ["run", "--host", target, "--sessions", str(sessions), "--out", str(tmp_path / "r")]
     process = subprocess.Popen(
-        [sys.executable, "-m", "loadtests", *words, "--time", "60"],
+        [sys.executable, "-m", "loadtests", *words, *several, "--time", "60"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -174,6 +175,9 @@ def test_ctrl_c_ends_cleanly_and_leaves_no_process(
     assert "stopping" in rest
     assert started
     assert not [child for child in started if Path(f"/proc/{child}").exists()]
+    end = read_recording(tmp_path / "r" / "samples.jsonl").end
+    assert end["stopped_early"] is True
+    assert not end.get("incomplete")
 
 
 def test_plain_locust_runs_the_same_file(target: str, sessions: Path, tmp_path: Path) -> None:
