@@ -484,7 +484,8 @@ def listen(runner: Runner) -> None:
         # On a greenlet of its own: waiting for answers must not keep Locust's messages waiting.
         runner.register_message(STOP, finish_now, concurrent=True)
         # Before Locust's own listener (the last one comes first) tells the master that we are gone.
-        runner.environment.events.quitting.add_listener(finish)
+        quitting: Any = runner.environment.events.quitting
+        quitting.add_listener(finish)
     elif isinstance(runner, MasterRunner):
         runner.register_message(SAMPLES, take_samples)
         runner.register_message(END, take_end)
