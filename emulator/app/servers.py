@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 import ssl
 from collections.abc import Iterator
@@ -92,6 +93,7 @@ class Listener:
 
     async def start(self, clock: Clock) -> None:
         """Serve; returns when connections are accepted."""
+        logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         while not self._server.started:
             if self._task.done():
@@ -103,6 +105,11 @@ class Listener:
         self._server.should_exit = True
         if self._task is not None:
             await self._task
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """What is still under way when localpop ends is cut off: nobody needs its stack trace."""
+    return record.exc_info is None or record.exc_info[0] is not asyncio.CancelledError
 
 
 class _Server(uvicorn.Server):
