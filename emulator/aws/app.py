@@ -142,6 +142,7 @@ def create_app(
             plan=plan,
             clock=clock,
             invalidate=control.plane.on_invalidation if control else None,
+            background=control.background if control else None,
         ),
         clock,
         others=control.others if control else None,

@@ -8,31 +8,39 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from emulator.aws.call import Service
 from emulator.aws.events.api import (
     EventsApi,
     EventsSettings,
     connection_document,
     destination_document,
+    scheduled_event,
 )
 from emulator.aws.events.registry import bus_name
 from emulator.aws.in_process import InProcess
 from emulator.aws.other_services import Declared, OtherServices
+from emulator.aws.scheduler.api import SchedulerApi, group_document, schedule_document
+from emulator.aws.scheduler.runner import Schedules, Timed
 from emulator.aws.sqs.api import SqsApi
+from emulator.aws.sqs.dead_letters import dead_letter_queues, describe, replay
 from emulator.aws.sqs.mappings import EventSourceMappings
 from emulator.aws.step_functions.api import StepFunctionsApi
 from emulator.aws.step_functions.executions import Runner
 from emulator.clock import Clock
 from emulator.errors import ApiError, ConfigError
 from emulator.project.declarations import ResourceDeclaration, TemplateDeclarations
+from emulator.rules.schedule_expression import parse_schedule
 from emulator.stores.account import Account
 from emulator.stores.queues import Queues
 from emulator.values.account import Kind
 from emulator.values.function_logs import FunctionLogLine
+from emulator.wire.dates import iso_date
 
 
 class Background:
-    """EventBridge, SQS and Step Functions, joined to the other services.
+    """EventBridge, its Scheduler, SQS and Step Functions, joined to the other services.
 
     Call `start`, and `close` at the end.
 
@@ -63,6 +71,14 @@ class Background:
         self.sqs = SqsApi(Queues(clock), account)
         self.events = EventsApi(account, clock, in_process, settings)
         self.mappings = EventSourceMappings(self.sqs.queues, account, clock, in_process)
+        self.schedules = Schedules(clock, self._timed)
+        registry = self.events.registry
+        registry.on_change = self.schedules.changed
+        self.scheduler = SchedulerApi(
+            registry, self.events.deliveries, self.schedules.now_ms, self.schedules.changed
+        )
+        self._began: dict[str, tuple[str, float]] = {}
+        in_process.add("scheduler", self.scheduler.call)
         in_process.add("sqs", self.sqs.call)
         in_process.add("events", self.events.call)
         self.states = StepFunctionsApi(
@@ -77,7 +93,29 @@ class Background:
 
     def services(self) -> dict[str, Service]:
         """The services for the endpoint, by signing name."""
-        return {"sqs": self.sqs, "events": self.events, "states": self.states}
+        return {
+            "sqs": self.sqs,
+            "events": self.events,
+            "scheduler": self.scheduler,
+            "states": self.states,
+        }
+
+    def _timed(self) -> list[Timed]:
+        """Scheduled rules and schedules."""
+        rules = [
+            self._timed_rule(rule)
+            for rule in self.events.registry.all(Kind.EVENT_RULE)
+            if rule.get("ScheduleExpression") and rule["State"] != "DISABLED" and rule["Targets"]
+        ]
+        return [*rules, *self.scheduler.timed()]
+
+    def _timed_rule(self, rule: Mapping[str, Any]) -> Timed:
+        async def fire(due_ms: float) -> None:
+            event = scheduled_event(rule["Arn"], due_ms)
+            self.events.deliver(rule, event, orjson.dumps(event).decode())
+
+        schedule = parse_schedule(rule["ScheduleExpression"], once=False)
+        return Timed(rule["Arn"], schedule, rule["CreatedMs"], fire)
 
     async def deploy(self, declared: Sequence[ResourceDeclaration]) -> None:
         """Make what a template declares; what it declared before and no more is gone.
@@ -86,11 +124,47 @@ class Background:
             ConfigError: A service refuses one of them; what was in use stays so.
         """
         await self._deploy_queues([one for one in declared if one.kind == "AWS::SQS::Queue"])
-        self.events.registry.declare(_event_documents(declared, self._clock.epoch_ms() / 1_000))
+        documents = _event_documents(declared, self._clock.epoch_ms())
+        documents |= self._schedule_documents(declared)
+        self._keep_beginnings(documents)
+        self.events.registry.declare(documents)
         self._others.declare(_calls_of_others(declared))
         await self._deploy_mappings(
             [one for one in declared if one.kind == "AWS::Lambda::EventSourceMapping"]
         )
+
+    def _schedule_documents(
+        self, declared: Sequence[ResourceDeclaration]
+    ) -> dict[Kind, dict[str, Mapping[str, Any]]]:
+        """The template's schedules and their groups."""
+        now_ms = self._clock.epoch_ms()
+        schedules: dict[str, Mapping[str, Any]] = {}
+        groups: dict[str, Mapping[str, Any]] = {}
+        for one in declared:
+            if one.kind == "AWS::Scheduler::ScheduleGroup":
+                groups[one.name] = group_document(one.name, now_ms)
+            if one.kind != "AWS::Scheduler::Schedule":
+                continue
+            try:
+                document = schedule_document({**one.properties, "Name": one.name}, now_ms)
+            except ApiError as error:
+                raise ConfigError(
+                    f"{one.logical_id}: {error.message}", where=one.where, mend="Mend the schedule."
+                ) from None
+            schedules[f"{document['GroupName']}/{one.name}"] = document
+        return {Kind.SCHEDULE: schedules, Kind.SCHEDULE_GROUP: groups}
+
+    def _keep_beginnings(self, documents: dict[Kind, dict[str, Mapping[str, Any]]]) -> None:
+        """A rate goes on counting when the template is saved without changing it."""
+        began: dict[str, tuple[str, float]] = {}
+        for kind, name in ((Kind.EVENT_RULE, "CreatedMs"), (Kind.SCHEDULE, "CreationDate")):
+            for key, document in documents[kind].items():
+                expression = document.get("ScheduleExpression", "")
+                before = self._began.get(document["Arn"])
+                if before is not None and before[0] == expression:
+                    documents[kind][key] = {**document, name: before[1]}
+                began[document["Arn"]] = (expression, documents[kind][key][name])
+        self._began = began
 
     async def _deploy_mappings(self, declared: Sequence[ResourceDeclaration]) -> None:
         for one in declared:
@@ -117,9 +191,11 @@ class Background:
         await self.sqs.forget_kept()
         await self.events.start()
         await self.mappings.start()
+        self.schedules.start()
 
     async def quiesce(self) -> None:
         """Begin nothing more, while what is under way can still call the endpoint."""
+        await self.schedules.close()
         await self.mappings.close()
 
     async def close(self) -> None:
@@ -135,9 +211,54 @@ class Background:
         self.sqs.queues.clear()
         await self.states.reset()
 
+    # --- what a person may ask (`controls`) --------------------------------------------------
+
+    def clock_state(self) -> dict[str, Any]:
+        """The schedules' date, how far it is ahead, and what is due next."""
+        now_ms = self.schedules.now_ms()
+        due = [
+            (due_ms, one.key)
+            for one in self._timed()
+            if (due_ms := one.next_after(now_ms)) is not None
+        ]
+        return {
+            "now": iso_date(now_ms),
+            "ahead_s": self.schedules.ahead_ms / 1_000,
+            "next": [{"time": iso_date(due_ms), "schedule": key} for due_ms, key in sorted(due)],
+        }
+
+    async def move_clock(self, forward_ms: float) -> dict[str, Any]:
+        """Move the schedules' clock forward; says what fired, in order.
+
+        Raises:
+            ApiError: 400; it would fire too often.
+        """
+        fired = await self.schedules.advance(forward_ms)
+        found = [{"time": iso_date(one.due_ms), "schedule": one.key} for one in fired]
+        return {"fired": found, **self.clock_state()}
+
+    def dead_letters(self) -> dict[str, Any]:
+        """Every message in a dead-letter queue, with its reason as far as it is known."""
+        found = []
+        for queue in dead_letter_queues(self.sqs.queues, self.events.registry):
+            for message in queue.messages():
+                found.append(describe(queue, message))
+        return {"dead_letters": found}
+
+    async def replay(self, queue: str) -> dict[str, Any]:
+        """Send dead letters back to where they came from.
+
+        Args:
+            queue: The dead-letter queue's name; empty for all of them.
+
+        Raises:
+            ApiError: 404, there is no such queue.
+        """
+        return await replay(queue, self.sqs.queues, self.events)
+
 
 def _event_documents(
-    declared: Sequence[ResourceDeclaration], now_s: float
+    declared: Sequence[ResourceDeclaration], now_ms: float
 ) -> dict[Kind, dict[str, Mapping[str, Any]]]:
     """The template's buses, rules, connections and API destinations, as the registry keeps them."""
     found: dict[Kind, dict[str, Mapping[str, Any]]] = {
@@ -157,25 +278,27 @@ def _event_documents(
                 found[Kind.EVENT_BUS][one.name] = {
                     "Name": one.name,
                     "Arn": one.arn,
-                    "CreationTime": now_s,
-                    "LastModifiedTime": now_s,
+                    "CreationTime": now_ms,
+                    "LastModifiedTime": now_ms,
                     "Tags": {},
                     **kept,
                 }
             case "AWS::Events::Rule":
                 bus = bus_name(given.get("EventBusName"))
-                found[Kind.EVENT_RULE][f"{bus}/{one.name}"] = _rule_document(one, given, bus)
+                found[Kind.EVENT_RULE][f"{bus}/{one.name}"] = _rule_document(
+                    one, given, bus, now_ms
+                )
             case "AWS::Events::Connection":
-                document = connection_document(given, now_s, unique)
+                document = connection_document(given, now_ms, unique)
                 found[Kind.EVENT_CONNECTION][one.name] = document
             case "AWS::Events::ApiDestination":
-                document = destination_document(given, now_s, unique)
+                document = destination_document(given, now_ms, unique)
                 found[Kind.API_DESTINATION][one.name] = document
     return found
 
 
 def _rule_document(
-    one: ResourceDeclaration, given: Mapping[str, Any], bus: str
+    one: ResourceDeclaration, given: Mapping[str, Any], bus: str, now_ms: float
 ) -> Mapping[str, Any]:
     kept = ("EventPattern", "ScheduleExpression", "Description", "RoleArn")
     return {
@@ -183,6 +306,7 @@ def _rule_document(
         "Arn": one.arn,
         "EventBusName": bus,
         "State": given.get("State") or "ENABLED",
+        "CreatedMs": now_ms,
         "Targets": given["Targets"],
         "Tags": {},
         **{key: given[key] for key in kept if key in given},

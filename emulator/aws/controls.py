@@ -8,6 +8,10 @@ DELETE /_localpop/faults    plan none
 GET    /_localpop/bedrock   the models' speed, and what became of the calls so far
 PUT    /_localpop/bedrock   change the speed: {"time_scale": 0} for no waiting, 1 for real models
 POST   /_localpop/invalidations    {"paths": ["/images/*"]}; how many objects were removed
+GET    /_localpop/clock     the schedules' date
+POST   /_localpop/clock     move it forward: {"forward_s": 21600}; what was due on the way has fired
+GET    /_localpop/dead-letters            every message in a dead-letter queue, with its reason
+POST   /_localpop/dead-letters/replay     send them back: {"queue": "name"}, or {} for all queues
 POST   /_localpop/reset     forget everything that was made, and deploy the template anew
 GET    /_localpop/lambda-packages/{sha256}.zip    the code of a Lambda function (GetFunction)
 """
@@ -18,7 +22,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 from starlette.types import ASGIApp
@@ -43,6 +47,27 @@ _PACKAGE = re.compile(r"/_localpop/lambda-packages/([0-9a-f]{64}\.zip)")
 _BODY_MAX_BYTES = 64 * KB
 _COUNT_MAX = 1_000_000
 _TIME_SCALE_MAX = 1_000.0
+_FORWARD_MAX_S = 366 * 86_400.0
+
+
+class BackgroundControls(Protocol):
+    """What the controls ask of events, schedules and queues."""
+
+    def clock_state(self) -> dict[str, Any]:
+        """The schedules' date."""
+        ...
+
+    async def move_clock(self, forward_ms: float) -> dict[str, Any]:
+        """Move it forward; says what fired."""
+        ...
+
+    def dead_letters(self) -> dict[str, Any]:
+        """Every dead letter."""
+        ...
+
+    async def replay(self, queue: str) -> dict[str, Any]:
+        """Send dead letters back."""
+        ...
 
 
 class LocalControls:
@@ -56,6 +81,7 @@ class LocalControls:
         clock: Counts their time.
         invalidate: Removes paths of one distribution (an empty id: of all) from the caches; None
             when there are none.
+        background: Schedules and dead letters.
     """
 
     def __init__(
@@ -67,9 +93,11 @@ class LocalControls:
         plan: FaultPlan,
         clock: Clock,
         invalidate: Callable[[str, Sequence[str]], int] | None = None,
+        background: BackgroundControls | None = None,
     ) -> None:
         self._bedrock, self._reset, self._package = bedrock, reset, package
         self._plan, self._clock, self._invalidate = plan, clock, invalidate
+        self._background = background
 
     async def __call__(self, call: ApiCall) -> ASGIApp:
         """Answer a call.
@@ -92,6 +120,16 @@ class LocalControls:
             case "POST", "invalidations" if self._invalidate is not None:
                 distribution, paths = _parse_invalidation(await _object(call))
                 return json_answer({"removed": self._invalidate(distribution, paths)})
+            case "GET", "clock" if self._background is not None:
+                return json_answer(self._background.clock_state())
+            case "POST", "clock" if self._background is not None:
+                forward_ms = 1_000 * _parse_forward(await _object(call))
+                return json_answer(await self._background.move_clock(forward_ms))
+            case "GET", "dead-letters" if self._background is not None:
+                return json_answer(self._background.dead_letters())
+            case "POST", "dead-letters/replay" if self._background is not None:
+                queue = (await _object(call)).get("queue") or ""
+                return json_answer(await self._background.replay(str(queue)))
             case "GET", "bedrock":
                 return self._state()
             case "PUT", "bedrock":
@@ -109,7 +147,9 @@ class LocalControls:
             "UnknownOperationException",
             f"{call.method} {call.path} is none of localpop's controls: "
             "GET, POST, DELETE /_localpop/faults, GET, PUT /_localpop/bedrock, "
-            "POST /_localpop/invalidations and POST /_localpop/reset",
+            "POST /_localpop/invalidations, GET, POST /_localpop/clock, "
+            "GET /_localpop/dead-letters, POST /_localpop/dead-letters/replay "
+            "and POST /_localpop/reset",
         )
 
     def _add_fault(self, shape: dict[str, Any]) -> None:
@@ -174,6 +214,18 @@ def _parse_time_scale(shape: dict[str, Any]) -> float:
     if not 0 <= scale <= _TIME_SCALE_MAX:
         raise _invalid(f"time_scale: a number from 0 to {_TIME_SCALE_MAX:g} expected, not {scale}")
     return float(scale)
+
+
+def _parse_forward(shape: dict[str, Any]) -> float:
+    forward = shape.get("forward_s")
+    if isinstance(forward, bool) or not isinstance(forward, int | float):
+        raise _invalid(f"forward_s: a number expected, not {forward!r}")
+    if not 0 <= forward <= _FORWARD_MAX_S:
+        raise _invalid(
+            f"forward_s: a number from 0 to {_FORWARD_MAX_S:g} expected, not {forward}; the clock "
+            "moves forward only"
+        )
+    return float(forward)
 
 
 def _choice(shape: dict[str, Any], name: str, choices: Sequence[str]) -> str:

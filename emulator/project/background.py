@@ -23,6 +23,7 @@ from emulator.project.resources import Resources
 from emulator.rules.event_input import InvalidInput, check_input
 from emulator.rules.event_pattern import InvalidPattern, compile_pattern
 from emulator.rules.event_target import is_callable, target_kind
+from emulator.rules.schedule_expression import InvalidSchedule, parse_schedule
 
 Properties = dict[str, Any]
 
@@ -267,6 +268,15 @@ def _rule(properties: Properties, where: str, notes: Notes) -> Properties:
         raise ConfigError(
             "A rule needs an EventPattern or a ScheduleExpression.", where=where, mend="Write one."
         )
+    if found.get("ScheduleExpression"):
+        try:
+            parse_schedule(found["ScheduleExpression"], once=False)
+        except InvalidSchedule as error:
+            raise ConfigError(
+                f"The schedule {found['ScheduleExpression']!r} is invalid. {error}",
+                where=f"{where}.ScheduleExpression",
+                mend="Mend the expression.",
+            ) from None
     found["Targets"] = [
         target
         for number, target in enumerate(found.get("Targets") or [])
@@ -298,6 +308,15 @@ def _schedule(properties: Properties, where: str, notes: Notes) -> Properties:
     kind = target_kind(str(target["Arn"]))
     if not is_callable(kind) and not kind.startswith("scheduler:aws-sdk"):
         raise NotEmulated(f"The target {kind or target['Arn']} of a schedule", where=where)
+    zone = str(properties.get("ScheduleExpressionTimezone") or "UTC")
+    try:
+        parse_schedule(str(properties.get("ScheduleExpression") or ""), zone)
+    except InvalidSchedule as error:
+        raise ConfigError(
+            f"The schedule {properties.get('ScheduleExpression')!r} is invalid. {error}",
+            where=f"{where}.ScheduleExpression",
+            mend="Mend the expression.",
+        ) from None
     return properties
 
 

@@ -295,7 +295,8 @@ class Queue:
 
     def remove(self, message: Message) -> None:
         """Take a message out, wherever it is."""
-        self._in_flight.pop(message.receipt, None)
+        if self._in_flight.pop(message.receipt, None) is not None:
+            self._left_flight(message)
         self._delayed.pop(message.number, None)
         with contextlib.suppress(ValueError):
             self._ready.remove(message)

@@ -39,6 +39,7 @@ from emulator.clock import Clock
 from emulator.errors import ApiError, NotEmulated
 from emulator.rules.event_input import InvalidInput, Matched, check_input, shape_input
 from emulator.rules.event_pattern import MAX_CHARS, InvalidPattern, compile_pattern
+from emulator.rules.schedule_expression import InvalidSchedule, parse_schedule
 from emulator.stores.account import Account
 from emulator.values.account import Kind
 from emulator.wire.dates import iso_date
@@ -299,12 +300,12 @@ class EventsApi:
             raise _invalid(f"Invalid value for event bus name: {name[:256]}")
         if self.registry.find(Kind.EVENT_BUS, name) is not None:
             raise _exists(f"Event bus {name} already exists.")
-        now_s = self.registry.now_s()
+        now_ms = self.registry.now_ms()
         document = {
             "Name": name,
             "Arn": bus_arn(name),
-            "CreationTime": now_s,
-            "LastModifiedTime": now_s,
+            "CreationTime": now_ms,
+            "LastModifiedTime": now_ms,
             "Tags": _tags(given),
             **_kept(given, "Description", "KmsKeyIdentifier", "DeadLetterConfig"),
         }
@@ -320,7 +321,7 @@ class EventsApi:
         changed = {
             **document,
             **_kept(given, "Description", "KmsKeyIdentifier", "DeadLetterConfig"),
-            "LastModifiedTime": self.registry.now_s(),
+            "LastModifiedTime": self.registry.now_ms(),
         }
         await self.registry.save(Kind.EVENT_BUS, name, changed)
         return {"Arn": changed["Arn"], "Name": name, **_kept(changed, "Description")}
@@ -378,14 +379,17 @@ class EventsApi:
             "Targets": before.get("Targets", []),
             "Tags": before.get("Tags") or _tags(given),
             "CreatedBy": ACCOUNT_ID,
+            "CreatedMs": before.get("CreatedMs") or self.registry.now_ms(),
             **_kept(given, "EventPattern", "ScheduleExpression", "Description", "RoleArn"),
         }
         await self.registry.save(Kind.EVENT_RULE, f"{bus}/{name}", document)
         return {"RuleArn": document["Arn"]}
 
     def _require_schedule(self, expression: str) -> None:
-        if not expression.startswith(("rate(", "cron(")) or not expression.endswith(")"):
-            raise _invalid("Parameter ScheduleExpression is not valid.")
+        try:
+            parse_schedule(expression, once=False)
+        except InvalidSchedule as error:
+            raise _invalid(f"Parameter ScheduleExpression is not valid. {error}") from None
 
     async def _delete_rule(self, given: Shape) -> dict[str, Any]:
         bus, name = bus_name(given.get("EventBusName")), given["Name"]
@@ -397,7 +401,7 @@ class EventsApi:
         return {}
 
     async def _describe_rule(self, given: Shape) -> dict[str, Any]:
-        return _without(self._rule(given), "Targets", "Tags")
+        return _without(self._rule(given), "Targets", "Tags", "CreatedMs")
 
     async def _list_rules(self, given: Shape) -> dict[str, Any]:
         bus, prefix = bus_name(given.get("EventBusName")), given.get("NamePrefix") or ""
@@ -491,7 +495,7 @@ class EventsApi:
         _require_name(name)
         if self.registry.find(Kind.EVENT_CONNECTION, name) is not None:
             raise _exists(f"Connection {name} already exists.")
-        document = connection_document(given, self.registry.now_s(), self._new_id())
+        document = connection_document(given, self.registry.now_ms(), self._new_id())
         await self.registry.save(Kind.EVENT_CONNECTION, name, document)
         return _without(document, "AuthParameters")
 
@@ -501,7 +505,7 @@ class EventsApi:
             **found,
             **_kept(given, "Description", "AuthorizationType"),
             "AuthParameters": {**found["AuthParameters"], **(given.get("AuthParameters") or {})},
-            "LastModifiedTime": self.registry.now_s(),
+            "LastModifiedTime": self.registry.now_ms(),
         }
         await self.registry.save(Kind.EVENT_CONNECTION, given["Name"], changed)
         return _without(changed, "AuthParameters")
@@ -539,7 +543,7 @@ class EventsApi:
         if self.registry.find(Kind.API_DESTINATION, name) is not None:
             raise _exists(f"An api-destination '{name}' already exists.")
         self._require_connection(given["ConnectionArn"])
-        document = destination_document(given, self.registry.now_s(), self._new_id())
+        document = destination_document(given, self.registry.now_ms(), self._new_id())
         await self.registry.save(Kind.API_DESTINATION, name, document)
         return dict(document)
 
@@ -547,7 +551,7 @@ class EventsApi:
         found = self._destination(given)
         if given.get("ConnectionArn"):
             self._require_connection(given["ConnectionArn"])
-        changed = {**found, **given, "LastModifiedTime": self.registry.now_s()}
+        changed = {**found, **given, "LastModifiedTime": self.registry.now_ms()}
         await self.registry.save(Kind.API_DESTINATION, given["Name"], changed)
         return changed
 
@@ -647,7 +651,7 @@ def require_targets(targets: Sequence[Shape], rule: str) -> None:
             raise _invalid(str(error)) from None
 
 
-def connection_document(given: Shape, now_s: float, unique: str) -> dict[str, Any]:
+def connection_document(given: Shape, now_ms: float, unique: str) -> dict[str, Any]:
     """A connection as it is kept."""
     name = given["Name"]
     return {
@@ -659,14 +663,14 @@ def connection_document(given: Shape, now_s: float, unique: str) -> dict[str, An
         "ConnectionState": "AUTHORIZED",
         "AuthorizationType": given["AuthorizationType"],
         "AuthParameters": given.get("AuthParameters") or {},
-        "CreationTime": now_s,
-        "LastModifiedTime": now_s,
-        "LastAuthorizedTime": now_s,
+        "CreationTime": now_ms,
+        "LastModifiedTime": now_ms,
+        "LastAuthorizedTime": now_ms,
         **_kept(given, "Description"),
     }
 
 
-def destination_document(given: Shape, now_s: float, unique: str) -> dict[str, Any]:
+def destination_document(given: Shape, now_ms: float, unique: str) -> dict[str, Any]:
     """An API destination as it is kept."""
     name = given["Name"]
     arn = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:api-destination/{name}/{unique}"
@@ -678,9 +682,24 @@ def destination_document(given: Shape, now_s: float, unique: str) -> dict[str, A
         "InvocationEndpoint": given["InvocationEndpoint"],
         "HttpMethod": given["HttpMethod"],
         "InvocationRateLimitPerSecond": given.get("InvocationRateLimitPerSecond") or 300,
-        "CreationTime": now_s,
-        "LastModifiedTime": now_s,
+        "CreationTime": now_ms,
+        "LastModifiedTime": now_ms,
         **_kept(given, "Description"),
+    }
+
+
+def scheduled_event(arn: str, due_ms: float) -> dict[str, Any]:
+    """What a scheduled rule sends."""
+    return {
+        "version": "0",
+        "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{arn} {due_ms}")),
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": ACCOUNT_ID,
+        "time": iso_date(due_ms)[:19] + "Z",
+        "region": REGION,
+        "resources": [arn],
+        "detail": {},
     }
 
 

@@ -6,7 +6,7 @@ deployment; the API may change it until then, as a stack's resources may drift a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,14 +62,9 @@ class EventRegistry:
     def __init__(self, account: Account, clock: Clock) -> None:
         self._account, self._clock = account, clock
         self._declared: dict[Kind, dict[str, Document]] = {}
-        self._changes = 0
         self._matching: dict[str, tuple[Rule, ...]] | None = None
         self._now_ms = clock.epoch_ms
-
-    @property
-    def changes(self) -> int:
-        """Grows whenever anything changes."""
-        return self._changes
+        self.on_change: Callable[[], None] = lambda: None
 
     def declare(self, declared: Mapping[Kind, Mapping[str, Document]]) -> None:
         """Replace what the template declared before."""
@@ -133,10 +128,10 @@ class EventRegistry:
             self._matching[bus] = found
         return found
 
-    def now_s(self) -> float:
-        """The date, epoch seconds."""
-        return self._now_ms() / 1_000
+    def now_ms(self) -> float:
+        """The date, epoch ms."""
+        return self._now_ms()
 
     def _changed(self) -> None:
-        self._changes += 1
         self._matching = None
+        self.on_change()

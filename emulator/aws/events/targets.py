@@ -28,6 +28,7 @@ from emulator.errors import ApiError, NotEmulated
 from emulator.rules.event_target import is_callable, target_kind
 from emulator.values.account import Kind
 
+_UNIVERSAL_SERVICES: Final = {"sfn": "states", "eventbridge": "events"}
 _LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # eb-api-destinations: "EventBridge retries 401, 407, 409, 429, and 5xx error codes".
 _RETRIED_STATUSES: Final = frozenset({401, 407, 409, 429})
@@ -109,6 +110,8 @@ class Targets:
                 await self._put_on(arn, delivery)
             case "events":
                 await self._request(arn, delivery)
+            case "scheduler":
+                await self._universal(resource, delivery.text)
             case "logs":
                 await self._log(resource.removeprefix("log-group:").removesuffix(":*"), delivery)
             case _:
@@ -159,6 +162,16 @@ class Targets:
         if group_id:
             params["MessageGroupId"] = group_id
         await self._call("sqs", "SendMessage", params)
+
+    async def _universal(self, resource: str, text: str) -> None:
+        """A universal target of EventBridge Scheduler: any operation, by its name."""
+        _require_json(text)
+        _, service, operation = (*resource.split(":"), "", "")[:3]
+        name = _UNIVERSAL_SERVICES.get(service.lower(), service.lower())
+        params = orjson.loads(text)
+        if name == "lambda" and isinstance(params.get("Payload"), str):
+            params["Payload"] = params["Payload"].encode()
+        await self._call(name, operation[:1].upper() + operation[1:], params)
 
     async def _log(self, group: str, delivery: Delivery) -> None:
         params = {"logGroupName": group, "logStreamName": delivery.id}
