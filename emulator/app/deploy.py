@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import which
+from typing import Final
 
 from emulator.app.account_site import AccountSite
 from emulator.app.function_logs import FunctionLogs
@@ -144,7 +145,7 @@ class Deployer:
                 self.lambdas.unload(loaded)
         self._loaded = fresh
         self.declared, self._edge_functions = declared, edge_functions
-        return Deployed(self.site(), tuple(warnings), self._files(declared), tuple(held_back))
+        return Deployed(self.site(), said_once(warnings), self._files(declared), tuple(held_back))
 
     def loaded_lambda(self, arn: str) -> LoadedLambda | None:
         """A Lambda function of the template, by its ARN; a version's runs at the edge too."""
@@ -340,6 +341,25 @@ def regional_declaration(declared: LambdaFunctionDeclaration, package: Path) -> 
         regional=True,
         environment=declared.environment,
     )
+
+
+def said_once(warnings: Sequence[str]) -> tuple[str, ...]:
+    """The same warning of several Lambda functions, as one that names them all."""
+    names: dict[str, list[str]] = {}
+    for warning in warnings:
+        about, _, said = warning.partition(": ")
+        kind, _, name = about.rpartition(" ")
+        if kind == _OF_A_FUNCTION:
+            names.setdefault(said, []).append(name)
+        else:
+            names[warning] = []
+    return tuple(
+        f"{_OF_A_FUNCTION}{'s' * (len(named) > 1)} {', '.join(named)}: {said}" if named else said
+        for said, named in names.items()
+    )
+
+
+_OF_A_FUNCTION: Final = "Lambda function"
 
 
 def lambda_declaration(

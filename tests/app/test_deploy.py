@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from emulator.app.deploy import said_once
 from emulator.cli import main
 from tests.app.running import LOCALPOP, Localpop, localpop
 
@@ -210,3 +211,12 @@ def test_a_debugged_function_serves_viewers(copied: Path) -> None:
 
     assert body == str(pid)
     assert line == "printed here"
+
+
+def test_a_warning_of_many_functions_is_one_line() -> None:
+    """It names them all; other warnings stay as they are, in order."""
+    said = said_once(
+        ["Lambda function a: old", "x: y", "Lambda function b: old", "Lambda function c: odd"]
+    )
+
+    assert said == ("Lambda functions a, b: old", "x: y", "Lambda function c: odd")
