@@ -8,6 +8,7 @@ import re
 import sys
 from typing import Any, Final
 
+from emulator.app.deployment import stack_name
 from emulator.app.settings import Overrides, current_settings
 from emulator.deploy.permissions import (
     ANY,
@@ -49,6 +50,9 @@ def add_command(commands: Any) -> None:
     which.add_argument(
         "--functions", action="store_true", help="role and policy of each Lambda function"
     )
+    policy.add_argument(
+        "--stack", default="", metavar="NAME", help="the deployment's name (the folder's)"
+    )
     policy.add_argument("--account", metavar="ID", default="", help="the account's id (any: *)")
     policy.add_argument(
         "--resolve",
@@ -68,7 +72,8 @@ def run_policy(arguments: argparse.Namespace) -> int:
     if arguments.account and not re.fullmatch("[0-9]{12}", arguments.account):
         raise ConfigError(f"{arguments.account!r} is no account id.", mend="Write its 12 digits.")
     settings = current_settings(Overrides())
-    needs = read_needs(settings.templates, settings.answers)
+    stack = stack_name(settings, arguments.stack)
+    needs = read_needs(settings.templates, settings.answers, stack)
     names = _names(arguments, needs)
     if arguments.functions:
         _tell(wide_statements(needs))

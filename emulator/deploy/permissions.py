@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from emulator.project.account import ProjectAccount
 from emulator.project.code import events_of
-from emulator.project.intrinsics import ACCOUNT_ID, Unresolved
+from emulator.project.intrinsics import ACCOUNT_ID, STACK_NAME, Unresolved
 from emulator.project.local import Answers
 from emulator.project.reading import Notes
 from emulator.project.resources import Resources
@@ -164,8 +164,13 @@ class Names:
 
 
 # --- reading --------------------------------------------------------------------------------------
-def read_needs(templates: Sequence[Path], answers: Answers) -> Needs:
+def read_needs(templates: Sequence[Path], answers: Answers, stack: str = STACK_NAME) -> Needs:
     """What a project's templates have to do with permissions.
+
+    Args:
+        templates: Their files.
+        answers: What localpop.toml says.
+        stack: The deployment's name; what the template does not name begins with it.
 
     Raises:
         ConfigError: A file is no template at all.
@@ -185,8 +190,8 @@ def read_needs(templates: Sequence[Path], answers: Answers) -> Needs:
     }
     every = account.resources
     return Needs(
-        tuple(_functions(every, at_edge)),
-        tuple(_role(one, name) for one in every for name in one.of("AWS::IAM::Role")),
+        tuple(_functions(every, at_edge, stack)),
+        tuple(_role(one, name, stack) for one in every for name in one.of("AWS::IAM::Role")),
         tuple(
             one.name(name, "Name") for one in every for name in one.of("AWS::CloudFront::Function")
         ),
@@ -202,7 +207,14 @@ def read_needs(templates: Sequence[Path], answers: Answers) -> Needs:
     )
 
 
-def _functions(every: Iterable[Resources], at_edge: set[str]) -> Iterator[Function]:
+def _name(resources: Resources, logical_id: str, member: str, stack: str) -> str:
+    """A resource's name; one that is made up begins with the deployment's name."""
+    if resources.properties(logical_id).has(member) or resources.stack.name != STACK_NAME:
+        return resources.name(logical_id, member)
+    return f"{stack}-{logical_id}"
+
+
+def _functions(every: Iterable[Resources], at_edge: set[str], stack: str) -> Iterator[Function]:
     for resources in every:
         for logical_id in resources.of("AWS::Lambda::Function"):
             properties = resources.properties(logical_id)
@@ -213,10 +225,10 @@ def _functions(every: Iterable[Resources], at_edge: set[str]) -> Iterator[Functi
             arn = resources.lambda_arn(logical_id)
             role = _referred(resources.unresolved(logical_id).get("Role"))
             yield Function(
-                resources.name(logical_id, "FunctionName"),
+                _name(resources, logical_id, "FunctionName", stack),
                 resources.stack.region,
                 arn in at_edge,
-                _role(resources, role) if resources.raw(role) else None,
+                _role(resources, role, stack) if resources.raw(role) else None,
                 tuple(dict.fromkeys(_store_arns(named))),
             )
 
@@ -229,7 +241,7 @@ def _referred(value: object) -> str:
     return str(value["Ref"]) if isinstance(value, dict) and "Ref" in value else ""
 
 
-def _role(resources: Resources, logical_id: str) -> Role:
+def _role(resources: Resources, logical_id: str, stack: str) -> Role:
     properties = resources.properties(logical_id)
     trusted: list[str] = []
     for statement in _statements(properties.raw.get("AssumeRolePolicyDocument")):
@@ -243,7 +255,7 @@ def _role(resources: Resources, logical_id: str) -> Role:
         if logical_id in [_referred(one) for one in attached if isinstance(attached, list)]:
             statements += _statements(resources.properties(other).raw.get("PolicyDocument"))
     return Role(
-        resources.name(logical_id, "RoleName"),
+        _name(resources, logical_id, "RoleName", stack),
         properties.has("RoleName"),
         tuple(trusted),
         tuple(statements),
