@@ -19,7 +19,9 @@ try:
 except TaskError as error:
     print(f"origin: {error}", file=sys.stderr)
     sys.exit(2)
+from origin.candidates import open_candidates
 from origin.dataset import DataSetError, load_data_set
+from origin.followup.wishes import FollowUpError, open_follow_ups
 from origin.model import ModelError, open_model
 from origin.session import SessionKeyError, read_session_key
 
@@ -31,9 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         session_key = read_session_key(os.environ)
         data = load_data_set()
         model = open_model(os.environ, max_connections=MAX_ANSWERS)
-        app = create_app(model=model, data=data, session_key=session_key)
+        candidates = open_candidates(os.environ, data)
+        app = create_app(
+            model=model,
+            data=data,
+            session_key=session_key,
+            candidates=candidates,
+            follow_ups=open_follow_ups(os.environ),
+        )
         listener = _listen(options.host, options.port)
-    except (SessionKeyError, DataSetError, ModelError, _CannotListenError) as error:
+    except (SessionKeyError, DataSetError, ModelError, FollowUpError, _CannotListenError) as error:
         print(f"origin: {error}", file=sys.stderr)
         return 2
     config = uvicorn.Config(

@@ -17,8 +17,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from html import escape
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -28,10 +31,13 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from origin.actions import ACTIONS, Action
+from origin.candidates import CandidateSource
 from origin.context import UnknownUserError, build_prompt
 from origin.dataset import DataSet
+from origin.followup.wishes import FollowUps
 from origin.model import Model, ModelError, ModelFault, Prompt
-from origin.session import COOKIE_NAME, SessionError, verify
+from origin.recommendations import DEFAULT_BUDGET_MS, Item, Moment, catalog, rerank
+from origin.session import COOKIE_NAME, Session, SessionError, verify
 from origin.streaming import ModelThreads, PieceStream, TooManyAnswersError
 
 logger = logging.getLogger(__name__)
@@ -40,6 +46,8 @@ logger = logging.getLogger(__name__)
 MAX_ANSWERS = 256
 # Seconds a refused viewer should wait; the model's rate limits are per minute, most peaks shorter.
 RETRY_AFTER_S = 1
+# What is on a screen; more is nonsense.
+MAX_OPEN_ITEMS = 32
 
 _ANSWER_HEADERS = {"cache-control": "private, no-store", "x-answer-source": "origin"}
 _NO_STORE = {"cache-control": "private, no-store"}
@@ -54,6 +62,9 @@ def create_app(
     session_key: str,
     now_s: Callable[[], float] = time.time,
     max_answers: int = MAX_ANSWERS,
+    candidates: CandidateSource | None = None,
+    budget_ms: float = DEFAULT_BUDGET_MS,
+    follow_ups: FollowUps | None = None,
 ) -> Starlette:
     """Build the application.
 
@@ -63,9 +74,14 @@ def create_app(
         session_key: What sessions are signed with.
         now_s: Epoch seconds; sessions expire by it.
         max_answers: How many answers may be under way at once; one more gets 503.
+        candidates: Where recommendations come from; computed when there is none.
+        budget_ms: How long a recommendation may take before its order is the one made ahead.
+        follow_ups: Who has the likely next answers made; nobody when None.
     """
     threads = ModelThreads(model, max_answers=max_answers)
-    answers = Answers(threads, data, session_key, now_s)
+    answers = Answers(threads, data, session_key, now_s, follow_ups)
+    source = candidates or CandidateSource(data, now_s=now_s)
+    recommendations = Recommendations(source, catalog(data), session_key, now_s, budget_ms)
 
     async def health(request: Request) -> Response:
         return json_response(
@@ -76,6 +92,9 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
         threads.close()
+        source.close()
+        if follow_ups is not None:
+            await asyncio.to_thread(follow_ups.close)
 
     return Starlette(
         routes=[
@@ -85,6 +104,9 @@ def create_app(
             # route, and a Lambda@Edge function before the second.
             Route("/answers/{action}", answers.respond),
             Route("/lambda-answers/{action}", answers.respond),
+            # A page tells of an answer that the edge has given: the backend has not seen it.
+            Route("/asked/{action}", answers.note, methods=["POST"]),
+            Route("/recommendations", recommendations.respond),
             # Where the edge sends on a request whose long answer is not in its bucket any more. As
             # above, the user comes from the session, so it is nobody's answer but the asker's own.
             Route("/answer-bodies/{name}/{form}/{action}", answers.respond),
@@ -102,9 +124,40 @@ class Answers:
     data: DataSet
     session_key: str
     now_s: Callable[[], float]
+    follow_ups: FollowUps | None = None
+
+    async def note(self, request: Request) -> Response:
+        """Take note that a viewer was given an answer elsewhere; nothing comes back."""
+        asked = self._asked(request)
+        if isinstance(asked, Response):
+            return asked
+        self._predict(*asked)
+        return Response(status_code=204, headers=_NO_STORE)
 
     async def respond(self, request: Request) -> Response:
         """Answer one request: who asks, what is asked, and then the model."""
+        asked = self._asked(request)
+        if isinstance(asked, Response):
+            return asked
+        session, action = asked
+        try:
+            prompt = build_prompt(self.data, session.user_id, action)
+        except UnknownUserError as error:
+            return _error(404, str(error))
+        wants_stream = "text/event-stream" in request.headers.get("accept", "").lower()
+        if request.method == "HEAD":
+            # The headers do not depend on the answer, and nobody would read it: ask for none.
+            return _sse_head() if wants_stream else _json_head()
+        self._predict(session, action)
+        try:
+            if wants_stream:
+                return SseAnswer(action, self.threads.stream(prompt))
+            return await self._complete(action, prompt)
+        except TooManyAnswersError:
+            return _error(503, "the origin is at its limit; try again in a moment", **_later())
+
+    def _asked(self, request: Request) -> tuple[Session, Action] | Response:
+        """Who asks, and what; or why that is not to be answered."""
         token = request.cookies.get(COOKIE_NAME, "")
         try:
             session = verify(token, self.session_key, now_s=self.now_s())
@@ -115,20 +168,11 @@ class Answers:
             asked = request.path_params["action"][:64]
             known = ", ".join(ACTIONS)
             return _error(404, f"unknown action {asked!r} (known: {known})", known=list(ACTIONS))
-        try:
-            prompt = build_prompt(self.data, session.user_id, action)
-        except UnknownUserError as error:
-            return _error(404, str(error))
-        wants_stream = "text/event-stream" in request.headers.get("accept", "").lower()
-        if request.method == "HEAD":
-            # The headers do not depend on the answer, and nobody would read it: ask for none.
-            return _sse_head() if wants_stream else _json_head()
-        try:
-            if wants_stream:
-                return SseAnswer(action, self.threads.stream(prompt))
-            return await self._complete(action, prompt)
-        except TooManyAnswersError:
-            return _error(503, "the origin is at its limit; try again in a moment", **_later())
+        return session, action
+
+    def _predict(self, session: Session, action: Action) -> None:
+        if self.follow_ups is not None:
+            self.follow_ups.asked(session, action.action_id)
 
     async def _complete(self, action: Action, prompt: Prompt) -> Response:
         asked_s = time.perf_counter()
@@ -139,6 +183,76 @@ class Answers:
         timing = _model_timing(asked_s)
         answer = {"action": action.action_id, "answer": completion.text}
         return json_response(answer, headers={**_ANSWER_HEADERS, **timing})
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendations:
+    """`/recommendations?last=<ActionID>&open=<item>,<item>`: 50 candidates, ranked to 5 now."""
+
+    source: CandidateSource
+    items: Mapping[str, Item]
+    session_key: str
+    now_s: Callable[[], float]
+    budget_ms: float
+
+    async def respond(self, request: Request) -> Response:
+        """Rank for the session's user, within the budget; the headers say how it came about."""
+        began_ms = _now_ms()
+        token = request.cookies.get(COOKIE_NAME, "")
+        try:
+            session = verify(token, self.session_key, now_s=self.now_s())
+        except SessionError as error:
+            return _unauthorized(error)
+        user = self.source.data.users.get(session.user_id)
+        if user is None:
+            return _error(404, f"there is no data about {session.user_id}")
+        found = self.source.find(user.user_id)
+        if found is None:
+            found = await asyncio.to_thread(self.source.fetch, user.user_id)
+        candidates, origin = found
+        open_items = request.query_params.get("open", "").split(",")[:MAX_OPEN_ITEMS]
+        moment = Moment(
+            datetime.fromtimestamp(self.now_s(), _zone(user.time_zone)).hour,
+            request.query_params.get("last", ""),
+            frozenset(open_items),
+        )
+        ranking = rerank(
+            candidates,
+            self.items,
+            moment,
+            budget_ms=self.budget_ms - (_now_ms() - began_ms),
+            now_ms=_now_ms,
+        )
+        return json_response(
+            {"action": "recommendations", "items": [_dump_item(one) for one in ranking.items]},
+            headers={
+                **_ANSWER_HEADERS,
+                "x-recommendation-order": ranking.order.value,
+                "x-recommendation-candidates": origin.value,
+                "x-recommendation-ms": f"{_now_ms() - began_ms:.2f}",
+            },
+        )
+
+
+def _now_ms() -> float:
+    return time.perf_counter() * 1000
+
+
+def _dump_item(item: Item) -> dict[str, str]:
+    return {
+        "id": item.item_id,
+        "kind": item.kind.value,
+        "service": item.service,
+        "title": item.title,
+    }
+
+
+@lru_cache
+def _zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
 
 
 class SseAnswer(Response):

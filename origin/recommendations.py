@@ -20,7 +20,7 @@ from origin.dataset import AS_OF, Alert, DataSet, Deployment, Ticket, User
 
 CANDIDATES: Final = 50
 SHOWN: Final = 5
-DEFAULT_BUDGET_MS: Final = 10.0
+DEFAULT_BUDGET_MS: Final = 25.0
 
 _ITEM_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 # How many candidates are scored between two looks at the clock.
@@ -168,7 +168,7 @@ _BY_HOUR: Final[Sequence[tuple[range, Mapping[Kind, float]]]] = (
     (range(17, 22), {Kind.DEPLOYMENT: 0.3, Kind.ALERT: 0.1}),
 )
 _BY_ACTION: Final[Mapping[str, Mapping[Kind, float]]] = {
-    "incident-timeline": {Kind.ALERT: 0.4, Kind.DEPLOYMENT: 0.3},
+    "incident-timeline": {Kind.ALERT: 0.6, Kind.DEPLOYMENT: 0.45},
     "deployment-summary": {Kind.DEPLOYMENT: 0.4, Kind.ALERT: 0.1},
     "ticket-digest": {Kind.TICKET: 0.4},
     "morning-briefing": {Kind.ALERT: 0.2, Kind.TICKET: 0.1},

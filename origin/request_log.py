@@ -68,10 +68,14 @@ class RequestLog:
 
     def sessions(self) -> list[list[str]]:
         """The actions of each session, in their order."""
-        by_session: dict[str, list[str]] = {}
+        return [[one.action for one in visit] for visit in self.visits()]
+
+    def visits(self) -> list[list[LoggedRequest]]:
+        """The requests for answers of each session, in their order."""
+        by_session: dict[str, list[LoggedRequest]] = {}
         for one in self.requests:
             if one.action:
-                by_session.setdefault(one.session, []).append(one.action)
+                by_session.setdefault(one.session, []).append(one)
         return list(by_session.values())
 
     def popular_users(self) -> list[str]:

@@ -28,6 +28,16 @@ class Switchboard:
         await self.current(scope, receive, send)
 
 
+class BorrowedModel(Model):
+    """A model whose connections belong to somebody else, for an application that closes its own."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__(model._client, model.model_id)
+
+    def close(self) -> None:
+        """Leave them open."""
+
+
 @pytest.fixture(scope="session")
 def switchboard() -> Iterator[Switchboard]:
     """The one server."""
