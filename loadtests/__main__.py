@@ -340,7 +340,7 @@ def _conclude(
     recording = read_recording(samples)
     history, slo = _judges(options)
     judgement = judge_recording(recording, history, slo)
-    summary, compared = write_report(recording, options.out, predictions)
+    summary, compared = write_report(recording, options.out, predictions, judgement)
     print(f"\n{table(summary)}\n")
     if compared:
         print(f"{comparison_table(compared)}\n")

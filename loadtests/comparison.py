@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loadtests.objectives import ObjectiveResult
-from loadtests.regression import Rise, Severity
+from loadtests.regression import Rise, Severity, Thresholds
 from loadtests.samples import DeliveryPath
 from loadtests.summary import Spread
 
@@ -79,3 +79,9 @@ class Judgement:
     health: tuple[ObjectiveResult, ...] = ()
     slo: tuple[ObjectiveResult, ...] = ()
     baseline: BaselineComparison | None = None
+
+
+def is_within_chance(change: CellChange) -> bool:
+    """Whether a p95 rose by enough to matter, and yet the run cannot tell it from chance."""
+    rise = change.p95
+    return not change.severity and rise is not None and rise.change >= Thresholds().p95[0]

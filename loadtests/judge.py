@@ -21,7 +21,12 @@ from textwrap import wrap
 from typing import Final
 
 from loadtests.baseline import compare_with_baseline
-from loadtests.comparison import BaselineComparison, CellChange, Judgement
+from loadtests.comparison import (
+    BaselineComparison,
+    CellChange,
+    Judgement,
+    is_within_chance,
+)
 from loadtests.history import History, cells_of, counted
 from loadtests.objectives import (
     HEALTH,
@@ -199,6 +204,8 @@ def _worst_first(baseline: BaselineComparison) -> list[CellChange]:
 def _change_line(change: CellChange) -> str:
     rise = change.p95
     label = change.severity.label if change.severity else ""
+    if is_within_chance(change):
+        label = "within chance"
     if rise is None:
         return f"  {_name(change):<44}{'too few answers':>42}  {label}".rstrip()
     return (
@@ -208,7 +215,7 @@ def _change_line(change: CellChange) -> str:
 
 
 def _interval(rise: Rise) -> str:
-    low, high = ("?" if end is None else f"{end:+.0%}" for end in (rise.low, rise.high))
+    low, high = ("open" if end is None else f"{end:+.0%}" for end in (rise.low, rise.high))
     return f"{low} to {high}"
 
 

@@ -9,6 +9,14 @@ from itertools import groupby
 from pathlib import Path
 
 from loadtests.charts import LogAxis, chart, grid, histogram, marker, ring, scale, span, stacked
+from loadtests.comparison import Judgement
+from loadtests.history import counted
+from loadtests.judgement_page import (
+    judgement_document,
+    judgement_sections,
+    mean_parts,
+    parts_section,
+)
 from loadtests.predictions import Comparison, Predictions, compare, comparison_document
 from loadtests.samples import FALLBACKS, HITS, DeliveryPath, Recording
 from loadtests.summary import (
@@ -30,26 +38,42 @@ _DASH = "–"
 
 
 def write_report(
-    recording: Recording, folder: Path, predictions: Predictions | None = None
+    recording: Recording,
+    folder: Path,
+    predictions: Predictions | None = None,
+    judgement: Judgement | None = None,
 ) -> tuple[Summary, tuple[Comparison, ...]]:
     """Write `index.html` and `results.json` into a folder, which is made if need be."""
     summary = summarize(recording)
     compared = tuple(compare(summary.cells, predictions or {}))
     folder.mkdir(parents=True, exist_ok=True)
-    figures = {**as_document(summary), "predictions": comparison_document(compared)}
+    figures = {
+        **as_document(summary),
+        "predictions": comparison_document(compared),
+        "parts": mean_parts(counted(recording)),
+        "judgement": judgement_document(judgement),
+    }
     document = json.dumps(figures, indent=2, allow_nan=False)
     (folder / "results.json").write_text(document + "\n", encoding="utf-8")
-    (folder / "index.html").write_text(page(summary, recording, compared), encoding="utf-8")
+    text = page(summary, recording, compared, judgement)
+    (folder / "index.html").write_text(text, encoding="utf-8")
     return summary, compared
 
 
-def page(summary: Summary, recording: Recording, compared: Sequence[Comparison] = ()) -> str:
+def page(
+    summary: Summary,
+    recording: Recording,
+    compared: Sequence[Comparison] = (),
+    judgement: Judgement | None = None,
+) -> str:
     """The whole page, as HTML."""
     parts = (
         _opening(summary),
         _distributions(summary, recording),
         _places(summary),
+        parts_section(counted(recording)),
         _breakdowns(summary),
+        judgement_sections(judgement),
         _table(summary),
         _predictions(compared),
         _facts(summary),

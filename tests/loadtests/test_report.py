@@ -170,6 +170,8 @@ def test_every_figure_is_documented(summary: Summary, tmp_path: Path) -> None:
 
     assert _keys(document) - named - set(DeliveryPath) == set()
     [row] = document.pop("predictions")
+    assert document.pop("parts") == {}
+    assert set(document.pop("judgement")) == {"health", "slo", "baseline"}
     assert (row["measured_ms"]["p50"], row["difference_ms"]) == (25, 5)
     assert document == json.loads(json.dumps(as_document(summary)))
     assert "What the latency model expected" in (tmp_path / "index.html").read_text()
