@@ -8,6 +8,9 @@ server's process tree is measured: descriptors and resident memory.
 
 It ends with 1 when an answer was wrong, when a descriptor was left behind, or when memory still
 grows in the second half. Run: `python benchmarks/stress.py --minutes 5`; without it, 20 seconds.
+
+2026-11-21, 5 minutes on 2 cores that had other work: 70,774 requests, none answered wrongly;
+descriptors 32 before, 1,246 at most, 40 after; 97 MiB before, 311 half-way, 321 at the end.
 """
 
 from __future__ import annotations
