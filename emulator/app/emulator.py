@@ -28,6 +28,7 @@ from emulator.aws.bedrock_runtime import BedrockRuntime
 from emulator.aws.cloudfront.control_plane import ControlPlane
 from emulator.aws.in_process import InProcess
 from emulator.aws.other_services import OtherServices
+from emulator.aws.step_functions.interpreter import Interpreter
 from emulator.clock.real import RealClock
 from emulator.dashboard.app import create_dashboard
 from emulator.edge.delivery import Edge, EdgeSettings, PlacedEdge
@@ -254,6 +255,17 @@ def _require_debugged(declared: TemplateDeclarations, debug: str) -> None:
         )
 
 
+def _interpreter(
+    settings: LocalSettings, aws_url: str, stack: contextlib.AsyncExitStack
+) -> Interpreter | None:
+    """The other runner of state machines, when it is asked for."""
+    if not settings.interprets_state_machines:
+        return None
+    interpreter = Interpreter(lambda: aws_url)
+    stack.callback(interpreter.close)
+    return interpreter
+
+
 def _aliases(site: Site) -> list[str]:
     return [alias for distribution in site.distributions for alias in distribution.aliases]
 
@@ -391,6 +403,7 @@ async def running(
             in_process,
             others,
             declared=lambda: emulator.deployer.declared,
+            interpreter=_interpreter(settings, aws_url, stack),
             log=logs.add,
         )
         stack.push_async_callback(background.close)

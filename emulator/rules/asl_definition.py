@@ -193,7 +193,7 @@ def _check_machine(machine: Any, at: str, language: str) -> Iterator[Diagnostic]
         yield Diagnostic(
             "MISSING_TRANSITION_TARGET", f"Missing 'StartAt' target: {start}", f"{at}/StartAt"
         )
-    targets = {start}
+    targets = {start} if isinstance(start, str) else set()
     for name, state in states.items():
         location = f"{at}/States/{name}"
         if len(name) > STATE_NAME_MAX_CHARS:

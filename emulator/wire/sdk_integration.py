@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from botocore.model import ServiceModel
 
 _WORD: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+|\d+")
-_CLIENTS: Final[Mapping[str, str]] = {
+CLIENT_NAMES: Final[Mapping[str, str]] = {
     "bedrockruntime": "bedrock-runtime",
     "cloudfrontkeyvaluestore": "cloudfront-keyvaluestore",
     "cloudwatchlogs": "logs",
@@ -80,7 +80,7 @@ def sdk_operation(service: str, action: str) -> SdkOperation:
     """
     from botocore.exceptions import UnknownServiceError
 
-    client = _CLIENTS.get(service, service)
+    client = CLIENT_NAMES.get(service, service)
     try:
         model = _model(client)
     except UnknownServiceError:

@@ -26,6 +26,7 @@ from emulator.aws.cloudfront.control_plane import ControlPlane
 from emulator.aws.in_process import InProcess
 from emulator.aws.key_value_store_control_api import FetchObject, StoreInUse, no_s3
 from emulator.aws.other_services import OtherServices
+from emulator.aws.step_functions.interpreter import Interpreter
 from emulator.clock.real import RealClock
 from emulator.project.declarations import TemplateDeclarations
 from emulator.rules.key_value_store import StoreRules
@@ -54,6 +55,8 @@ class Options:
     fetch_object: FetchObject = no_s3
     control: bool = False
     """Whether it has distributions, functions, Lambda and moto, as `localpop up` has."""
+    interpreter: bool = False
+    """Whether moto's interpreter runs state machines, in place of the native runner."""
     deployment_ms: float = 0.0
     declared: TemplateDeclarations = field(default_factory=TemplateDeclarations)
 
@@ -135,7 +138,12 @@ class Endpoint:
         )
         packages = LambdaPackages(self._path.with_name("lambda"))
         self.in_process = InProcess(others)
-        self.background = Background(self.account, clock, self.in_process, others)
+        interpreter = Interpreter(lambda: self.url) if self._options.interpreter else None
+        if interpreter is not None:
+            stack.callback(interpreter.close)
+        self.background = Background(
+            self.account, clock, self.in_process, others, interpreter=interpreter
+        )
         await self.background.start()
         stack.push_async_callback(self.background.close)
         return CloudFrontControl(

@@ -152,6 +152,7 @@ class StepFunctionsApi:
             raise NotEmulated("Publishing a version of a state machine", where=name)
         kind = MachineType(given.get("type") or MachineType.STANDARD)
         self.machines.require_valid(given["definition"])
+        await self._check_with_interpreter(given["definition"])
         document = {
             "definition": given["definition"],
             "roleArn": given["roleArn"],
@@ -179,6 +180,11 @@ class StepFunctionsApi:
             await self._account.save(record)
         return {"stateMachineArn": machine_arn(name), "creationDate": record.created_ms}
 
+    async def _check_with_interpreter(self, definition: str) -> None:
+        check = getattr(self.executions.runner, "check", None)
+        if check is not None:
+            await check(definition)
+
     async def _update(self, given: Shape) -> dict[str, Any]:
         machine = self.machines.named(given["stateMachineArn"])
         if not any(name in given for name in ("definition", "roleArn", "loggingConfiguration")):
@@ -190,6 +196,7 @@ class StepFunctionsApi:
             )
         if "definition" in given:
             self.machines.require_valid(given["definition"])
+            await self._check_with_interpreter(given["definition"])
         async with self._account.exclusive():
             record = self._own(machine)
             named = ("definition", "roleArn")

@@ -26,11 +26,12 @@ class History:
         kept: Whether events are kept; an express workflow's are only counted.
     """
 
-    __slots__ = ("_clock", "_count", "_events")
+    __slots__ = ("_adopted", "_clock", "_count", "_events")
 
     def __init__(self, clock: Clock, *, kept: bool = True) -> None:
         self._clock, self._count = clock, 0
         self._events: list[_Event] | None = [] if kept else None
+        self._adopted: list[dict[str, Any]] | None = None
 
     def add(
         self, kind: str, previous: int, detail: str = "", values: Mapping[str, Any] | None = None
@@ -56,8 +57,14 @@ class History:
             self._events.append((self._clock.epoch_ms(), kind, previous, detail, values or {}))
         return self._count
 
+    def adopt(self, events: list[dict[str, Any]]) -> None:
+        """Show these events, which another runner has kept."""
+        self._adopted = events
+
     def dump(self) -> list[dict[str, Any]]:
         """The events as the API shows them."""
+        if self._adopted is not None:
+            return [*self._adopted]
         return [
             {
                 "timestamp": epoch_ms,

@@ -397,7 +397,7 @@ class _Run:
         finally:
             if waiting is not None:
                 self._runner.tokens.forget(waiting)
-        self._require_size(result, integration.service)
+        self._require_size(result, integration.function_arn or integration.service)
         self._succeeded(one, integration, scheduled, result)
         return result
 
