@@ -26,6 +26,7 @@ from emulator.aws.app import CloudFrontControl, create_app
 from emulator.aws.background import Background
 from emulator.aws.bedrock_runtime import BedrockRuntime
 from emulator.aws.cloudfront.control_plane import ControlPlane
+from emulator.aws.events.api import EventsSettings
 from emulator.aws.in_process import InProcess
 from emulator.aws.other_services import OtherServices
 from emulator.aws.step_functions.interpreter import Interpreter
@@ -402,6 +403,7 @@ async def running(
             clock,
             in_process,
             others,
+            EventsSettings(settings.allowed_hosts),
             declared=lambda: emulator.deployer.declared,
             interpreter=_interpreter(settings, aws_url, stack),
             log=logs.add,

@@ -8,7 +8,7 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from emulator.app.settings import Overrides
@@ -79,14 +79,21 @@ def run_loop(main_: Coroutine[Any, Any, int]) -> int:
     return code
 
 
-def get_json(url: str, *, method: str = "GET", body: object = None) -> Any:
+def get_json(
+    url: str,
+    *,
+    method: str = "GET",
+    body: object = None,
+    headers: Mapping[str, str] | None = None,
+) -> Any:
     """Ask a running emulator.
 
     Raises:
         ConfigError: It does not run, or refuses; in its own words.
     """
     data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
+    sent = {"Content-Type": "application/json", **(headers or {})}
+    request = urllib.request.Request(url, data, sent, method=method)
     try:
         with urllib.request.urlopen(request, timeout=10) as response:
             text = response.read()

@@ -21,6 +21,7 @@ from emulator.app.settings import current_settings
 from emulator.cli import (
     deploy,
     doctor,
+    events,
     fault,
     functions,
     invalidate,
@@ -146,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     places.add_command(commands)
     predict.add_command(commands)
     fault.add_command(commands)
+    events.add_commands(commands)
     invalidate.add_command(commands)
     deploy.add_commands(commands)
     kvs.add_command(commands)
@@ -249,9 +251,9 @@ def _banner(emulator: Emulator) -> str:
     localpop trace last
     export AWS_ENDPOINT_URL={emulator.aws_url}    # then boto3 and the AWS CLI work as they are
 
-  what survives a restart (in {emulator.settings.state.name}/): key value stores, and distributions,
-  functions and policies made through the AWS endpoint; S3, DynamoDB and all other services (moto's)
-  are forgotten. localpop reset forgets everything.
+  what survives a restart (in {emulator.settings.state.name}/): key value stores; what was made of
+  CloudFront, Lambda, EventBridge and SQS through the AWS endpoint, with the messages in queues;
+  S3, DynamoDB and all other services (moto's) are forgotten. localpop reset forgets everything.
   Ctrl-C ends everything"""
 
 

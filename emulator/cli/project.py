@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -73,6 +74,16 @@ def _summary(declared: TemplateDeclarations, settings: LocalSettings) -> str:
         f"{len(declared.lambdas)} Lambda@Edge function(s), {len(declared.stores)} store(s)"
         + (f", {len(regional)} regional Lambda function(s)" if regional else "")
         + (f", {len(declared.state_machines)} state machine(s)" if declared.state_machines else "")
+        + _background_summary(declared)
+    )
+
+
+def _background_summary(declared: TemplateDeclarations) -> str:
+    """Such as `, 2 SQS Queue(s), 1 Events Rule(s)`; nothing when there is nothing."""
+    kinds = Counter(one.kind for one in declared.background)
+    return "".join(
+        f", {count} {kind.removeprefix('AWS::').replace('::', ' ')}(s)"
+        for kind, count in kinds.items()
     )
 
 
@@ -97,6 +108,7 @@ def show_project(settings: LocalSettings, *, as_json: bool) -> int:
                 {"name": one.name, "arn": one.arn, "imports": len(one.entries or {})}
                 for one in inspection.declared.stores
             ],
+            "background": view.background(),
             "errors": [str(one) for one in inspection.errors],
         }
         print(json.dumps(document, indent=2))
@@ -104,9 +116,33 @@ def show_project(settings: LocalSettings, *, as_json: bool) -> int:
         for one in shown:
             print("\n".join(_lines(one)))
         _print_functions(view)
+        _print_background(view)
         for finding in inspection.errors:
             print(_shown(finding))
     return 1 if inspection.errors else 0
+
+
+def _says(properties: Mapping[str, Any]) -> str:
+    """The gist of a rule, schedule or mapping; empty for what its name says."""
+    when = properties.get("ScheduleExpression") or properties.get("EventPattern") or ""
+    targets = [*properties.get("Targets", [])]
+    if isinstance(properties.get("Target"), dict):
+        targets.append(properties["Target"])
+    to = ", ".join(str(target["Arn"]).rpartition(":")[2] for target in targets)
+    if properties.get("EventSourceArn"):
+        source = str(properties["EventSourceArn"]).rpartition(":")[2]
+        return f"{source} -> {properties.get('FunctionName', '')}"
+    return f"{when} -> {to}" if when else ""
+
+
+def _print_background(view: _View) -> None:
+    found = view.background()
+    if found:
+        print("\nbehind the viewers' back")
+    for one in found:
+        kind = one["kind"].removeprefix("AWS::").replace("::", " ")
+        says = textwrap.shorten(one["says"], _COLUMNS, placeholder=" …")
+        print(f"  {kind:<28} {one['name']}" + (f"\n      {says}" if says else ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +232,12 @@ class _View:
         if origin.domain_name in _LOCAL_NAMES:
             return f"{'https' if origin.https else 'http'}://{origin.domain_name}:{origin.port}"
         return f'nowhere; add [origins.{origin.id}] url = "http://127.0.0.1:8081"'
+
+    def background(self) -> list[dict[str, Any]]:
+        return [
+            {"kind": one.kind, "name": one.name, "says": _says(one.properties)}
+            for one in self.declared.background
+        ]
 
     def functions(self) -> list[dict[str, str]]:
         """Edge functions and where their code is."""

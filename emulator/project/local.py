@@ -115,6 +115,7 @@ class LocalSettings:
         remotes: Ids of origins that may be asked where they really are.
         interprets_state_machines: Whether moto's interpreter runs state machines, and not the
             native runner.
+        allowed_hosts: Hosts beside this machine that API destinations of EventBridge may call.
     """
 
     folder: Path
@@ -146,6 +147,7 @@ class LocalSettings:
     deployment_s: float = 0.0
     propagation: Propagation = Propagation.INSTANT
     interprets_state_machines: bool = False
+    allowed_hosts: frozenset[str] = frozenset()
 
     @property
     def templates(self) -> tuple[Path, ...]:
@@ -170,12 +172,13 @@ _KNOWN: Final[dict[str, frozenset[str]]] = {
     "": frozenset(
         {"template", "state", "host", "viewer", "aws", "dashboard", "latency", "origins"}
         | {"parameters", "environment", "setup", "imports", "resources", "functions", "stores"}
-        | {"faults", "step_functions"}
+        | {"faults", "step_functions", "events"}
     ),
     "viewer": frozenset({"port", "https_port", "place", "trace_header", "listeners"}),
     "aws": frozenset({"port", "require_auth", "deployment_s"}),
     "dashboard": frozenset({"port"}),
     "step_functions": frozenset({"runner"}),
+    "events": frozenset({"allowed_hosts"}),
     "latency": frozenset(LatencySettings.__dataclass_fields__),
     "origins": frozenset({"url", "region", "front", "command", "folder", "remote"}),
     "functions": frozenset({"code", "runtime", "handler", "store"}),
@@ -241,6 +244,7 @@ def _settings(folder: Path, raw: Mapping[str, Any]) -> LocalSettings:
         deployment_s=_deployment_s(_table(raw, "aws")),
         propagation=_propagation(raw),
         interprets_state_machines=_interprets(_table(raw, "step_functions")),
+        allowed_hosts=_allowed_hosts(_table(raw, "events")),
         folders={
             name: _folder(folder, name, entry)
             for name, entry in origins.items()
@@ -461,6 +465,17 @@ def _command(value: Any, shown: str) -> tuple[str, ...]:
             mend='Write it as ["python", "-m", "origin"].',
         )
     return tuple(value)
+
+
+def _allowed_hosts(table: Mapping[str, Any]) -> frozenset[str]:
+    hosts = table.get("allowed_hosts", [])
+    if not isinstance(hosts, list) or not all(isinstance(host, str) for host in hosts):
+        raise ConfigError(
+            f"events.allowed_hosts is {hosts!r}.",
+            where=FILE_NAME,
+            mend='Write a list of names: ["hooks.example.com"].',
+        )
+    return frozenset(host.lower() for host in hosts)
 
 
 def _texts(raw: Mapping[str, Any], name: str) -> dict[str, str]:
