@@ -226,6 +226,8 @@ class Run:
             concurrency=CONNECTIONS_PER_PLACE,
             connection_timeout=self.settings.timeout_s,
             network_timeout=self.settings.timeout_s,
+            # Left out for plain HTTP by from_url itself.
+            ssl_options={"ca_certs": str(self.settings.ca_file)} if self.settings.ca_file else None,
         )
 
     def _exchange(self, arrival: Arrival, outcome: Outcome) -> str | None:

@@ -111,6 +111,13 @@ OPTIONS = (
         "void the run when the generator's own lag at p99 is above this",
         "MS",
     ),
+    Option(
+        "ca-file",
+        str,
+        None,
+        "HTTPS: trust the certificates of this file, such as .localpop/tls/certificate.pem",
+        "FILE",
+    ),
     Option("timeout", float, 60.0, "seconds after which a request is given up", "SECONDS"),
     Option(
         "drain",
@@ -159,6 +166,7 @@ class Settings:
         seed: The schedule's seed.
         samples: Where to write the samples.
         max_lag_ms: The generator's lag at p99 above which a run is void.
+        ca_file: Certificates to trust instead of the usual ones.
         timeout_s: When a viewer gives up.
         drain_s: How long requests under way may take when the time is over.
         allow_remote: Whether another machine may be aimed at.
@@ -171,6 +179,7 @@ class Settings:
     seed: int
     samples: Path | None
     max_lag_ms: float
+    ca_file: Path | None
     timeout_s: float
     drain_s: float
     allow_remote: bool
@@ -201,6 +210,7 @@ class Settings:
             seed=values["seed"],
             samples=Path(values["samples"]) if values["samples"] else None,
             max_lag_ms=_positive("max-lag-ms", values["max_lag_ms"]),
+            ca_file=_file("ca-file", values["ca_file"]),
             timeout_s=_positive("timeout", values["timeout"]),
             drain_s=_not_negative("drain", values["drain"]),
             allow_remote=bool(options.allow_remote),
@@ -215,7 +225,7 @@ class Settings:
 def _default(option: Option) -> str:
     if option.default is not None:
         return f"default: {option.default}"
-    in_profile = option.name not in ("samples", "closed-loop")
+    in_profile = option.name not in ("samples", "closed-loop", "ca-file")
     return "default: the profile's" if in_profile else "default: none"
 
 
@@ -277,6 +287,12 @@ def _number(name: str, value: float, is_fine: bool, wanted: str) -> float:
     if not (math.isfinite(value) and is_fine):
         raise BadInputError(f"--{name}: {value:g} is out of range, expected {wanted}.")
     return value
+
+
+def _file(name: str, value: str | None) -> Path | None:
+    if value and not Path(value).is_file():
+        raise BadInputError(f"--{name}: there is no file {value}.")
+    return Path(value) if value else None
 
 
 def _positive(name: str, value: float) -> float:

@@ -48,7 +48,7 @@ def test_what_runs_here_is_the_default(tmp_path: Path) -> None:
     sessions.write_text("user token\n")
     words = ("--sessions", str(sessions), "--time", "1", "--warmup", "2")
 
-    for told in (words, ("--", *words), ("run", *words)):
+    for told in (("--", *words), ("run", *words)):
         outcome = localpop(*told)
         assert outcome.returncode == 2
         assert "--time: 1 s is no longer than the warm-up" in outcome.stderr

@@ -77,7 +77,9 @@ def test_runs_again_and_again_are_compared(target: str, sessions: Path, tmp_path
     history = str(tmp_path / "h.sqlite")
     words = ("run", "--host", target, "--sessions", str(sessions), "--out", str(tmp_path / "r"))
 
-    outcome = load(*words, *FAST, "--every", "1s", "--runs", "2", "--history", history)
+    outcome = load(
+        *words, *FAST, "--time", "2", "--every", "1s", "--runs", "2", "--history", history
+    )
 
     assert outcome.returncode in (0, 11, 12, 13), outcome.stderr
     assert "baseline: none yet" in outcome.stdout

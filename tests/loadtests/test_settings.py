@@ -45,6 +45,7 @@ def test_a_flag_beats_its_environment_twin() -> None:
         (("--places", ","), "empty"),
         (("--arrivals", "bursts"), "'bursts' is not known"),
         (("--closed-loop", "0"), "--closed-loop"),
+        (("--ca-file", "nothing.pem"), r"--ca-file: there is no file nothing\.pem"),
         (("--load-profile", "nothing"), "Profiles: constant, login-storm, ramp, soak, spike"),
     ],
 )
