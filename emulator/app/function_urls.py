@@ -149,8 +149,11 @@ class FunctionUrls:
 
 
 def _refused(status: int, message: str, **more: str) -> UrlAnswer:
-    kind = "AccessDeniedException" if status == 403 else "TooManyRequestsException"
-    body = orjson.dumps({**more, "Message": message})
+    kind = "TooManyRequestsException"
+    if status == 403:
+        kind = "AccessDeniedException" if message == FORBIDDEN else "InvalidSignatureException"
+    # Only the authorizer's own refusal spells it with a capital.
+    body = orjson.dumps({**more, "Message" if message == FORBIDDEN else "message": message})
     return UrlAnswer(status, (_JSON, ("x-amzn-ErrorType", kind)), body)
 
 

@@ -34,6 +34,7 @@ from emulator.project.resources import Resources
 from emulator.project.stacks import read_stacks
 from emulator.project.state_machines import has_definition, read_state_machine
 from emulator.rules import edge_lint, function_lint, policy_lint
+from emulator.rules.function_url import check_permissions
 from emulator.rules.key_value_store import store_arn
 from emulator.values.distribution import Distribution
 from emulator.values.findings import Finding, Severity
@@ -352,8 +353,22 @@ class _ProjectReader:
                 target = known.get(resources.url_target(logical_id))
                 if target is not None:
                     function = self.lambda_reader.read(*target, ())
-                    found.append(code.read_function_url(resources, logical_id, function))
+                    url = code.read_function_url(resources, logical_id, function)
+                    found.append(url)
+                    where = resources.properties(logical_id).where
+                    allowed = self._permissions(function.name)
+                    self.notes.add(*check_permissions(url.auth_type, allowed, function.name, where))
         return tuple(found)
+
+    def _permissions(self, function: str) -> list[tuple[str, str]]:
+        """Action and principal of every permission on a function."""
+        found = []
+        for resources, logical_id in self._all("AWS::Lambda::Permission"):
+            raw = resources.properties(logical_id).raw
+            named = str(raw.get("FunctionName") or "")
+            if named.rpartition(":function:")[2].partition(":")[0] == function:
+                found.append((str(raw.get("Action")), str(raw.get("Principal"))))
+        return found
 
     def _mapped_domains(self, distributions: tuple[Distribution, ...]) -> frozenset[str]:
         return frozenset(

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from emulator.values.distribution import Origin, OriginKind, SigningBehavior
+from emulator.values.findings import Finding, warning
 from emulator.values.headers import Headers
 
 AWS_IAM: Final = "AWS_IAM"
@@ -39,7 +41,10 @@ WRONG_SIGNATURE: Final = (
     "The request signature we calculated does not match the signature you provided. Check your "
     "AWS Secret Access Key and signing method. Consult the service documentation for details."
 )
-"""UNVERIFIED for a payload hash that is missing; Lambda's words for any wrong signature."""
+"""Lambda's words for a signature that does not fit, and for a body that is not in it."""
+_CLOUDFRONT: Final = "cloudfront.amazonaws.com"
+# Since October 2025 the second one is needed as well; CDK writes both.
+_ACTIONS: Final = ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction")
 
 
 def signature_lines(method: str, headers: Headers, origin: Origin) -> list[tuple[str, str]]:
@@ -94,6 +99,35 @@ def refusal(auth_type: str, method: str, headers: Headers, body: bytes) -> str:
     if hashed.lower() != hashlib.sha256(body).hexdigest():
         return WRONG_SIGNATURE
     return ""
+
+
+def check_permissions(
+    auth_type: str, permissions: Iterable[tuple[str, str]], function: str, where: str
+) -> list[Finding]:
+    """Who may call a function URL, as far as the template's permissions say.
+
+    Here every call that is signed passes; at AWS it would be 403 without them.
+
+    Args:
+        auth_type: `NONE` or `AWS_IAM`.
+        permissions: (Action, Principal) of each AWS::Lambda::Permission of the function.
+        function: Its name.
+        where: The function URL's place.
+    """
+    principal = _CLOUDFRONT if auth_type == AWS_IAM else "*"
+    allowed = {action for action, whom in permissions if whom in (principal, "*")}
+    needed = _ACTIONS if auth_type == AWS_IAM else _ACTIONS[:1]
+    missing = [action for action in needed if not {action, "lambda:*"} & allowed]
+    if not missing:
+        return []
+    return [
+        warning(
+            f"No AWS::Lambda::Permission here lets {principal} do {' and '.join(missing)} on "
+            f"{function}: AWS would answer 403.",
+            where,
+            "Add one for each (Action lambda:InvokeFunction with InvokedViaFunctionUrl: true).",
+        )
+    ]
 
 
 def is_text(content_type: str) -> bool:

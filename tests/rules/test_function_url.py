@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 
 from emulator.rules.function_url import (
+    AWS_IAM,
     FORBIDDEN,
     SIGNATURE,
     WRONG_SIGNATURE,
+    check_permissions,
     is_text,
     refusal,
     signature_lines,
@@ -127,3 +129,31 @@ def test_who_is_refused(
 def test_which_bodies_are_text(content_type: str, text: bool) -> None:
     """The rest is Base64."""
     assert is_text(content_type) is text
+
+
+CLOUDFRONT = "cloudfront.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("auth_type", "permissions", "missing"),
+    [
+        (AWS_IAM, [], "lambda:InvokeFunctionUrl and lambda:InvokeFunction"),
+        (AWS_IAM, [("lambda:InvokeFunctionUrl", CLOUDFRONT)], "do lambda:InvokeFunction on"),
+        (
+            AWS_IAM,
+            [("lambda:InvokeFunctionUrl", CLOUDFRONT), ("lambda:InvokeFunction", CLOUDFRONT)],
+            "",
+        ),
+        (AWS_IAM, [("lambda:InvokeFunctionUrl", "events.amazonaws.com")], "InvokeFunctionUrl"),
+        ("NONE", [], "lets * do lambda:InvokeFunctionUrl"),
+        ("NONE", [("lambda:InvokeFunctionUrl", "*")], ""),
+    ],
+)
+def test_a_permission_that_aws_would_miss_is_said(
+    auth_type: str, permissions: list[tuple[str, str]], missing: str
+) -> None:
+    """A warning: here the call passes, at AWS it would not."""
+    found = check_permissions(auth_type, permissions, "chat", "template.yaml: Url")
+
+    assert [one.severity for one in found] == ["warning"] * bool(missing)
+    assert missing in "".join(one.what for one in found)
