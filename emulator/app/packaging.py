@@ -17,10 +17,12 @@ from emulator.deploy.packaging import (
 from emulator.errors import ConfigError
 from emulator.project.declarations import TemplateDeclarations
 from emulator.project.local import LocalSettings
-from emulator.project.stacks import read_stacks
+from emulator.project.resources import ASSET_PATH
+from emulator.project.stacks import Stack, read_stacks
 from emulator.project.template import inspect_templates
 
 MANIFEST: Final = "manifest.json"
+_STATE_MACHINE: Final = "AWS::StepFunctions::StateMachine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,26 @@ def _templates(settings: LocalSettings, out: Path, artifacts: Sequence[Artifact]
             )
     for stack in stacks:
         name = "packaged.yaml" if len(stacks) == 1 else f"{stack.name}.packaged.yaml"
-        text = dump_template(packaged_template(stack.document, artifacts))
+        text = dump_template(packaged_template(stack.document, artifacts, _definitions(stack)))
         (out / name).write_text(text, encoding="utf-8")
         yield out / name
+
+
+def _definitions(stack: Stack) -> dict[str, str]:
+    """State machines whose definitions are in files."""
+    found = {}
+    for logical_id, resource in stack.document["Resources"].items():
+        if not isinstance(resource, dict) or resource.get("Type") != _STATE_MACHINE:
+            continue
+        named = (resource.get("Metadata") or {}).get(ASSET_PATH)
+        if named is not None:
+            file = stack.file.parent / str(named)
+            try:
+                found[logical_id] = file.read_text(encoding="utf-8")
+            except OSError as error:
+                raise ConfigError(
+                    f"The definition {named} cannot be read: {error}.",
+                    where=f"state machine {logical_id}",
+                    mend="Create it, or mend the path (relative to the template).",
+                ) from None
+    return found

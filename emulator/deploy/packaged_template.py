@@ -4,6 +4,7 @@ What changes, and nothing else:
 
 - a Lambda function's Code names the zip, whose key is its content's hash;
 - a CloudFront Function's FunctionCode is its source;
+- a state machine's DefinitionString is its file;
 - a published version's logical id ends in a hash of code and configuration, because CloudFormation
   publishes another version only for another resource ("AWS::Lambda::Version", CloudFormation
   template reference, read 2026-11-21; SAM's AutoPublishAlias does the same). Old versions are
@@ -36,12 +37,17 @@ _IN_SUB: Final = re.compile(r"\$\{([^!.}][^.}]*)((?:\.[^}]*)?)\}")
 Document = dict[str, Any]
 
 
-def packaged_template(document: Mapping[str, Any], artifacts: Sequence[Artifact]) -> Document:
+def packaged_template(
+    document: Mapping[str, Any],
+    artifacts: Sequence[Artifact],
+    definitions: Mapping[str, str] | None = None,
+) -> Document:
     """A template with packaged code.
 
     Args:
         document: The template; short forms written out, macros run.
         artifacts: What became of its functions.
+        definitions: The text of each state machine that is in a file, by logical id.
     """
     packaged: Document = copy.deepcopy(dict(document))
     before = set(_references(packaged))
@@ -49,6 +55,11 @@ def packaged_template(document: Mapping[str, Any], artifacts: Sequence[Artifact]
     for artifact in artifacts:
         if artifact.logical_id in resources:
             _fill(packaged, resources[artifact.logical_id], artifact)
+    for logical_id, text in (definitions or {}).items():
+        properties = resources[logical_id].setdefault("Properties", {})
+        # What SAM's translator was shown in place of the file.
+        properties.pop("DefinitionS3Location", None)
+        properties["DefinitionString"] = text
     packaged = _with_fresh_versions(packaged, artifacts)
     for resource in packaged["Resources"].values():
         _drop_local_metadata(resource)

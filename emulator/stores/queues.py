@@ -159,8 +159,12 @@ class Queue:
     def duplicate(self, deduplication_id: str, group_id: str) -> Message | None:
         """The message sent with this id in the last five minutes, if there is one."""
         now_ms = self._clock.now_ms()
-        for key in [key for key, (until_ms, _) in self._sent.items() if until_ms <= now_ms]:
-            del self._sent[key]
+        # In the order in which they were sent, so that each is looked at once.
+        while self._sent:
+            oldest = next(iter(self._sent))
+            if self._sent[oldest][0] > now_ms:
+                break
+            del self._sent[oldest]
         found = self._sent.get(self._scope(deduplication_id, group_id))
         return found[1] if found else None
 

@@ -260,4 +260,6 @@ def test_the_zip_holds_the_shared_folder(folder: Path, tmp_path: Path) -> None:
     assert first.returncode == 0, first.stderr
     assert names == ["handler.py", "shared/__init__.py", "shared/words.py"]
     assert [one.read_bytes() for one in tmp_path.glob("asker-*.zip")] == [before]
-    assert "localpop:packaged-folders" not in (tmp_path / "packaged.yaml").read_text()
+    packaged = (tmp_path / "packaged.yaml").read_text()
+    assert "localpop:packaged-folders" not in packaged
+    assert "${AskerArn}" in packaged
