@@ -27,6 +27,8 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as NoConnectionError
 from urllib3.exceptions import HTTPError
 
+from origin.direct import DirectInvoker, is_possible
+
 MODEL_ID_VARIABLE = "BEDROCK_MODEL_ID"
 DEFAULT_MODEL_ID = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 
@@ -106,8 +108,14 @@ class Completion:
 class Model:
     """One model at Amazon Bedrock. Its methods block, and any thread may call them."""
 
-    def __init__(self, client: BedrockClient, model_id: str = DEFAULT_MODEL_ID) -> None:
+    def __init__(
+        self,
+        client: BedrockClient,
+        model_id: str = DEFAULT_MODEL_ID,
+        direct: DirectInvoker | None = None,
+    ) -> None:
         self._client = client
+        self._direct = direct
         self.model_id = model_id
 
     def complete(self, prompt: Prompt) -> Completion:
@@ -117,8 +125,7 @@ class Model:
             ModelError: There is none.
         """
         with _faults():
-            reply = self._client.invoke_model(**self._request(prompt))
-            body = json.loads(reply["body"].read())
+            body = json.loads(self._invoke(prompt))
             return Completion(
                 text="".join(part["text"] for part in body["content"] if part["type"] == "text"),
                 input_tokens=int(body["usage"]["input_tokens"]),
@@ -145,6 +152,14 @@ class Model:
     def close(self) -> None:
         """Give the connections back."""
         self._client.close()
+        if self._direct is not None:
+            self._direct.close()
+
+    def _invoke(self, prompt: Prompt) -> bytes:
+        if self._direct is not None:
+            return self._direct.invoke(self.model_id, json.dumps(message_body(prompt)).encode())
+        body: bytes = self._client.invoke_model(**self._request(prompt))["body"].read()
+        return body
 
     def _request(self, prompt: Prompt) -> dict[str, str]:
         return {
@@ -180,16 +195,30 @@ def open_model(environment: Mapping[str, str], *, max_connections: int) -> Model
         ModelError: boto3 cannot make a client, such as without a region.
     """
     config = Config(
-        connect_timeout=3,
-        # Between two pieces, or until a whole answer. Shorter than the 30 s after which CloudFront
-        # gives up on an origin by default, so that our message arrives and not its error page.
-        read_timeout=25,
+        connect_timeout=_CONNECT_TIMEOUT_S,
+        read_timeout=_READ_TIMEOUT_S,
         retries={"total_max_attempts": 1, "mode": "standard"},
         max_pool_connections=max_connections,
     )
     with _faults():
-        client = boto3.Session().client("bedrock-runtime", config=config)
-    return Model(client, environment.get(MODEL_ID_VARIABLE) or DEFAULT_MODEL_ID)
+        session = boto3.Session()
+        client = session.client("bedrock-runtime", config=config)
+        direct = None
+        if is_possible(client):
+            direct = DirectInvoker(
+                session,
+                client,
+                connect_timeout_s=_CONNECT_TIMEOUT_S,
+                read_timeout_s=_READ_TIMEOUT_S,
+                max_connections=max_connections,
+            )
+    return Model(client, environment.get(MODEL_ID_VARIABLE) or DEFAULT_MODEL_ID, direct)
+
+
+_CONNECT_TIMEOUT_S = 3.0
+# Between two pieces, or until a whole answer. Shorter than the 30 s after which CloudFront gives up
+# on an origin by default, so that our message arrives and not its error page.
+_READ_TIMEOUT_S = 25.0
 
 
 def _text_pieces(events: Any) -> Iterator[str]:

@@ -6,6 +6,7 @@ come from short lists, chosen by a generator that is seeded with both.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import random
 import re
@@ -74,6 +75,8 @@ _FILLERS: Final = (
 )
 
 
+# Load tests ask the same questions again and again; some 10 MB remember the latest answers.
+@functools.lru_cache(maxsize=2_000)
 def generate(prompt: Prompt, seed: int) -> Generation:
     """Write an answer.
 
