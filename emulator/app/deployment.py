@@ -8,13 +8,16 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from emulator.clock.real import RealClock
 from emulator.deploy.deployment import Deployment, Tell
 from emulator.deploy.desired import Code, Packager, Template
 from emulator.deploy.ledger import Ledger, locked, open_ledger
-from emulator.deploy.packaging import package_lambda
+from emulator.deploy.packaged_template import dump_template, packaged_template
+from emulator.deploy.packaging import package_lambda, remove_outdated
+from emulator.deploy.rest_template import rest_template
 from emulator.deploy.target import Target
 from emulator.errors import ConfigError
 from emulator.project.declarations import LambdaFunctionDeclaration
@@ -111,6 +114,45 @@ def deployment(
             )
         package = packager(Path(out), with_boto3=wanted.with_boto3)
         yield Deployment(target, template, ledger, package, RealClock(), tell, wanted.distribution)
+
+
+def write_rest(one: Deployment, folder: Path, *, with_boto3: bool = False) -> tuple[Path, ...]:
+    """What is left to CloudFormation: templates with the deployed edge's values, and their zips.
+
+    Args:
+        one: The deployment; everything of it is deployed.
+        folder: Where to.
+        with_boto3: Whether boto3 is vendored.
+
+    Raises:
+        ConfigError: Something is not deployed, or cannot be packaged.
+    """
+    one.look_up()
+    template = one.template
+    declared = template.declared.regional_lambdas
+    artifacts = [package_lambda(each, folder, with_boto3=with_boto3) for each in declared]
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_outdated(folder, artifacts)
+    written = []
+    for number, stack in enumerate(template.stacks):
+        prefix = template.key(number, "")
+        ours = {each.logical_id for each in template.ours if each.stack == number}
+        ours |= {key.removeprefix(prefix) for key in template.folded if key.startswith(prefix)}
+        rest = rest_template(
+            packaged_template(stack.document, artifacts),
+            ours,
+            partial(_known, template, number),
+            template.values,
+        )
+        several = len(template.stacks) > 1
+        file = folder / (f"{stack.name}.rest.yaml" if several else "rest.yaml")
+        file.write_text(dump_template(rest), encoding="utf-8")
+        written.append(file)
+    return (*(folder / artifact.file for artifact in artifacts), *written)
+
+
+def _known(template: Template, stack: int, logical_id: str, attribute: str) -> str:
+    return str(template.attribute(stack, logical_id, attribute))
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from emulator.deploy.artifacts import Artifact, dump_manifest
+from emulator.deploy.desired import LAMBDA, Template, unknown
 from emulator.deploy.packaged_template import dump_template, packaged_template
 from emulator.deploy.packaging import (
     package_cloudfront_function,
@@ -15,7 +16,8 @@ from emulator.deploy.packaging import (
     remove_outdated,
 )
 from emulator.errors import ConfigError
-from emulator.project.declarations import TemplateDeclarations
+from emulator.project.declarations import LambdaFunctionDeclaration, TemplateDeclarations
+from emulator.project.intrinsics import ACCOUNT_ID
 from emulator.project.local import LocalSettings
 from emulator.project.resources import ASSET_PATH
 from emulator.project.stacks import Stack, read_stacks
@@ -53,7 +55,12 @@ def declared_by(settings: LocalSettings) -> TemplateDeclarations:
 
 
 def package_project(
-    settings: LocalSettings, out: Path, *, function: str = "", with_boto3: bool = False
+    settings: LocalSettings,
+    out: Path,
+    *,
+    function: str = "",
+    with_boto3: bool = False,
+    values: Mapping[str, str] | None = None,
 ) -> Packaged:
     """Package one function, or all of them with manifest and template.
 
@@ -62,12 +69,22 @@ def package_project(
         out: The build folder.
         function: The name of one; empty for all.
         with_boto3: Whether boto3 is vendored, although Lambda has it.
+        values: What AWS gave resources, by `Resource.Attribute`, for files that are baked in.
 
     Raises:
         ConfigError: There is no such function, or AWS would refuse one; nothing is replaced then.
     """
     declared = declared_by(settings)
+    baked = _as_at_aws(settings, declared, values or {})
+    declared = replace(declared, lambdas=tuple(one for one, _ in baked))
     artifacts = tuple(_artifacts(declared, out, function, with_boto3=with_boto3))
+    said = {one.logical_id: warning for one, warning in baked if warning}
+    artifacts = tuple(
+        replace(one, warnings=(*one.warnings, said[one.logical_id]))
+        if one.logical_id in said
+        else one
+        for one in artifacts
+    )
     if not artifacts:
         names = [one.name for one in declared.functions]
         names += [one.name for one in declared.all_lambdas]
@@ -81,6 +98,36 @@ def package_project(
     if function:
         return Packaged(artifacts)
     return Packaged(artifacts, (_manifest(out, artifacts), *_templates(settings, out, artifacts)))
+
+
+def _as_at_aws(
+    settings: LocalSettings, declared: TemplateDeclarations, values: Mapping[str, str]
+) -> list[tuple[LambdaFunctionDeclaration, str]]:
+    """Edge functions with what AWS gave in their baked files; else a warning that it is ours."""
+    parameters = settings.answers.parameters
+    stacks = read_stacks(settings.templates, parameters).stacks
+    values = {**settings.answers.imports, **values}
+    template = Template(stacks, declared, settings.folder.name, ACCOUNT_ID, parameters, values)
+    mine = {one.logical_id: one for one in template.of(LAMBDA)}
+    found = []
+    for one in declared.lambdas:
+        warning = ""
+        if one.baked and one.logical_id in mine:
+            try:
+                baked = template.lambda_function(mine[one.logical_id]).baked
+                missing = ", ".join(sorted(unknown(baked)))
+            except ConfigError as error:
+                baked, missing = {}, error.what.rstrip(".")
+            if missing:
+                warning = (
+                    f"{one.name}: {', '.join(one.baked)} holds what only AWS gives ({missing}), so "
+                    "this zip serves localpop alone. localpop deploy bakes in what AWS gave; for "
+                    "CloudFormation, package again with --value once it is there."
+                )
+            else:
+                one = replace(one, baked=baked)
+        found.append((one, warning))
+    return found
 
 
 def _artifacts(

@@ -108,3 +108,18 @@ def get_json(
         raise ConfigError(
             f"Nothing answers at {url.split('/', 3)[2]}.", mend="Start it with: localpop up"
         ) from None
+
+
+def pairs(said: list[str], flag: str) -> dict[str, str]:
+    """What `--flag NAME=VALUE`, said several times, says.
+
+    Raises:
+        ConfigError: One of them has no value.
+    """
+    found = {}
+    for one in said:
+        name, separator, value = one.partition("=")
+        if not separator or not name:
+            raise ConfigError(f"{flag} {one!r} has no value.", mend=f"Write {flag} NAME=VALUE.")
+        found[name] = value
+    return found

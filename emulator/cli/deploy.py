@@ -8,11 +8,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from emulator.app.deployment import Wanted, deployment, ledger_of
+from emulator.app.deployment import Wanted, deployment, ledger_of, write_rest
 from emulator.app.settings import Overrides, current_settings
+from emulator.cli.common import pairs
 from emulator.cli.plan_text import plan_lines
+from emulator.deploy.deployment import Deployment
 from emulator.deploy.destroy import Destruction
 from emulator.deploy.plan import Plan
 from emulator.deploy.rollback import Rollback
@@ -82,6 +85,14 @@ def add_commands(commands: Any) -> None:
     deploy.add_argument(
         "--with-boto3", action="store_true", help="vendor boto3 too, although Lambda has it"
     )
+    deploy.add_argument(
+        "--rest",
+        dest="rest_folder",
+        type=Path,
+        metavar="FOLDER",
+        help="deploy nothing: write what is left to CloudFormation, with what is deployed as its "
+        "parameters",
+    )
     rollback = _add(
         commands, "rollback", _rollback, "give viewers what they got before", _ROLLBACK_EPILOG
     )
@@ -120,8 +131,8 @@ def _add(commands: Any, name: str, act: Any, words: str, epilog: str) -> argpars
 def _deploy(arguments: argparse.Namespace) -> int:
     wanted = Wanted(
         arguments.stack,
-        _pairs(arguments.parameter, "--parameter"),
-        _pairs(arguments.value, "--value"),
+        pairs(arguments.parameter, "--parameter"),
+        pairs(arguments.value, "--value"),
         arguments.distribution,
         arguments.with_boto3,
     )
@@ -131,6 +142,8 @@ def _deploy(arguments: argparse.Namespace) -> int:
     ):
         if arguments.plan:
             return _show(one.plan(), arguments)
+        if arguments.rest_folder is not None:
+            return _rest(one, arguments)
         if not target.is_local and not arguments.yes:
             plan = one.plan()
             _show(plan, arguments)
@@ -147,14 +160,16 @@ def _deploy(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _pairs(said: list[str], flag: str) -> dict[str, str]:
-    found = {}
-    for one in said:
-        name, separator, value = one.partition("=")
-        if not separator or not name:
-            raise ConfigError(f"{flag} {one!r} has no value.", mend=f"Write {flag} NAME=VALUE.")
-        found[name] = value
-    return found
+def _rest(one: Deployment, arguments: argparse.Namespace) -> int:
+    folder: Path = arguments.rest_folder
+    for file in write_rest(one, folder, with_boto3=arguments.with_boto3):
+        print(file)
+    print(f"""\
+the rest is CloudFormation's, with what is deployed as its parameters:
+  aws s3 cp {folder}/ s3://BUCKET/ --recursive --exclude '*' --include '*.zip'
+  aws cloudformation deploy --template-file {folder}/rest.yaml --stack-name {one.ledger.stack} \\
+      --capabilities CAPABILITY_IAM --parameter-overrides ArtifactBucket=BUCKET""")
+    return 0
 
 
 # --- rollback, destroy --------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 
 from emulator.app.packaging import Packaged, package_project
 from emulator.app.settings import current_settings
-from emulator.cli.common import add_settings, overrides_of
+from emulator.cli.common import add_settings, overrides_of, pairs
 from emulator.deploy.artifacts import Artifact
 from emulator.errors import ConfigError
 
@@ -38,6 +38,13 @@ def add_command(commands: Any) -> None:
     package.add_argument(
         "--with-boto3", action="store_true", help="vendor boto3 too, although Lambda has it"
     )
+    package.add_argument(
+        "--value",
+        action="append",
+        default=[],
+        metavar="WHAT=VALUE",
+        help="what AWS gave, for baked files: AnswerStore.Arn=arn:…, a bucket's name",
+    )
     add_settings(package)
     package.set_defaults(act=_package)
 
@@ -52,6 +59,7 @@ def _package(arguments: argparse.Namespace) -> int:
         arguments.out,
         function=arguments.function,
         with_boto3=arguments.with_boto3,
+        values=pairs(arguments.value, "--value"),
     )
     _show(packaged, arguments.out)
     return 0

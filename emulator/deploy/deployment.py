@@ -323,6 +323,20 @@ class Deployment:
                 paths += changed_paths(one.actual.properties, laid, changed)
         return tuple(dict.fromkeys(paths))
 
+    def look_up(self) -> None:
+        """Learn what AWS gave everything that is deployed; change nothing.
+
+        Raises:
+            ConfigError: Not everything is.
+        """
+        for one in self.template.ours:
+            entry = self.ledger.resources.get(one.key)
+            with refusals(one.key):
+                actual = self.kinds.of(one.type).read(entry.id) if entry and entry.id else None
+            if actual is None:
+                raise ConfigError(f"{one.key} is not deployed.", mend="localpop deploy it first.")
+            self.template.know(one.key, actual.attributes)
+
     # --- doing it -----------------------------------------------------------------------------
 
     def deploy(self) -> bool:

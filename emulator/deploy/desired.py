@@ -91,6 +91,7 @@ class Template:
     values: Mapping[str, str] = field(default_factory=dict)
     ours: tuple[Declared, ...] = field(init=False)
     left: tuple[Left, ...] = field(init=False)
+    folded: frozenset[str] = field(init=False)
     _known: dict[str, Mapping[str, str]] = field(init=False, default_factory=dict)
     _resolvers: list[Resolver] = field(init=False, default_factory=list)
 
@@ -113,6 +114,7 @@ class Template:
         self.ours = tuple(sorted(found, key=lambda one: ORDER.index(one.type)))
         folded = {self.key(number, name) for number, name in self._role_policies()}
         mine = {one.key for one in found} | folded
+        self.folded = frozenset(folded)
         self.left = tuple(
             Left(self.key(number, logical_id), str(resource["Type"]))
             for number in range(len(self.stacks))
@@ -353,11 +355,18 @@ def _asked(what: str, key: str, place: str) -> ConfigError:
 
 def is_unknown(value: Any) -> bool:
     """Whether something in it is only known once it is made."""
+    return bool(unknown(value))
+
+
+def unknown(value: Any) -> frozenset[str]:
+    """What is only known once it is made, such as `AnswerStore.Arn`."""
     if isinstance(value, Mapping):
-        return any(is_unknown(one) for one in value.values())
+        return unknown(list(value.values()))
     if isinstance(value, (list, tuple)):
-        return any(is_unknown(one) for one in value)
-    return isinstance(value, str) and _UNKNOWN.search(value) is not None
+        return frozenset().union(*map(unknown, value))
+    if not isinstance(value, str):
+        return frozenset()
+    return frozenset(found[1:-1] for found in _UNKNOWN.findall(value))
 
 
 def stand_ins(value: Any) -> Any:

@@ -50,7 +50,7 @@ def packaged_template(
         definitions: The text of each state machine that is in a file, by logical id.
     """
     packaged: Document = copy.deepcopy(dict(document))
-    before = set(_references(packaged))
+    before = set(references(packaged))
     resources = packaged["Resources"]
     for artifact in artifacts:
         if artifact.logical_id in resources:
@@ -64,7 +64,7 @@ def packaged_template(
     for resource in packaged["Resources"].values():
         _drop_local_metadata(resource)
     parameters = packaged.get("Parameters") or {}
-    after = set(_references(packaged))
+    after = set(references(packaged))
     for name in [name for name in parameters if name in before and name not in after]:
         del parameters[name]
     return packaged
@@ -187,11 +187,11 @@ def _renamed_sub(value: Any, names: Mapping[str, str]) -> Any:
 
 
 # --- references ----------------------------------------------------------------------------------
-def _references(value: Any) -> Iterator[str]:
-    """Every name that something refers to."""
+def references(value: Any) -> Iterator[str]:
+    """Every name that something refers to: by Ref, and in Sub without an attribute or with one."""
     if isinstance(value, list):
         for one in value:
-            yield from _references(one)
+            yield from references(one)
     elif isinstance(value, dict):
         for key, one in value.items():
             if key == "Ref":
@@ -199,4 +199,4 @@ def _references(value: Any) -> Iterator[str]:
             elif key == "Fn::Sub":
                 text = one[0] if isinstance(one, list) else one
                 yield from (found[0] for found in _IN_SUB.findall(str(text)))
-            yield from _references(one)
+            yield from references(one)
