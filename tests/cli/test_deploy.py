@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from emulator.cli import main
 from tests.aws.endpoint import Endpoint, Options, client, running_endpoint
@@ -424,3 +427,63 @@ def test_nothing_secret_is_written(say: Say, folder: Path, monkeypatch: pytest.M
     for text in (out, err, *texts):
         assert "AKIAEXAMPLE" not in text
         assert "very-secret" not in text
+
+
+def test_the_rest_is_a_template_for_cloudformation(
+    say: Say, folder: Path, endpoint: Endpoint
+) -> None:
+    """What is deployed stands in its parameters; cfn-lint has nothing to say."""
+    document = template()
+    document["Resources"]["Policy"] = {
+        "Type": "AWS::S3::BucketPolicy",
+        "DependsOn": "Distribution",
+        "Properties": {
+            "Bucket": {"Ref": "Bucket"},
+            "PolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"Service": "cloudfront.amazonaws.com"},
+                        "Action": "s3:GetObject",
+                        "Resource": {"Fn::Sub": "${Bucket.Arn}/*"},
+                        "Condition": {
+                            "StringEquals": {
+                                "AWS:SourceArn": {
+                                    "Fn::Sub": "arn:aws:cloudfront::${AWS::AccountId}:"
+                                    "distribution/${Distribution}"
+                                }
+                            }
+                        },
+                    }
+                ],
+            },
+        },
+    }
+    document["Resources"]["Bucket"] = {"Type": "AWS::S3::Bucket"}
+    document["Outputs"]["Store"] = {"Value": {"Fn::GetAtt": "Store.Arn"}}
+    write_template(folder, document)
+
+    early = say("deploy", "--rest", "build")
+    assert say("deploy", "--value", "Bucket=my-bodies")[0] == 0
+    code, out, _ = say("deploy", "--rest", "build")
+    rest = yaml.safe_load((folder / "build/rest.yaml").read_text())
+    (made,) = cloudfront(endpoint).list_distributions()["DistributionList"]["Items"]
+    linted = subprocess.run(
+        [Path(sys.executable).parent / "cfn-lint", "build/rest.yaml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert early[0] == 2
+    assert code == 0
+    assert "aws cloudformation deploy --template-file build/rest.yaml --stack-name small" in out
+    assert set(rest["Resources"]) == {"Bucket", "Policy"}
+    assert rest["Resources"]["Bucket"]["Properties"] == {"BucketName": "my-bodies"}
+    assert "DependsOn" not in rest["Resources"]["Policy"]
+    assert rest["Parameters"]["Distribution"]["Default"] == made["Id"]
+    assert rest["Parameters"]["StoreArn"]["Default"].startswith("arn:aws:cloudfront::")
+    assert rest["Outputs"]["Store"]["Value"] == {"Ref": "StoreArn"}
+    assert set(rest["Parameters"]) == {"Distribution", "DistributionDomainName", "StoreArn"}
+    assert (linted.returncode, linted.stdout) == (0, "")

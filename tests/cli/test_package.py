@@ -121,3 +121,21 @@ def test_our_own_functions_name_the_versions_that_are_tested() -> None:
     for file in sorted((ROOT / "edge_functions").rglob("requirements.txt")):
         for line in file.read_text().splitlines():
             assert line in tested
+
+
+def test_what_only_aws_gives_is_said_and_can_be_said(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The store's ARN is AWS's choice: a warning, or --value."""
+    assert main.run(["package", "--all"]) == 0
+    warned = capsys.readouterr().out
+    arn = "arn:aws:cloudfront::111122223333:key-value-store/real"
+    said = ["--value", f"AnswerStore.Arn={arn}", "--value", "AnswerBodies=real-bodies"]
+    assert main.run(["package", "answer-lookup-lambda", *said, "--out", "real"]) == 0
+    known = capsys.readouterr().out
+    (made,) = (project / "real").iterdir()
+
+    assert "holds what only AWS gives (AnswerStore.Arn)" in warned
+    assert "warning" not in known
+    with zipfile.ZipFile(made) as archive:
+        assert json.loads(archive.read("config.json")) == {"store": arn}
