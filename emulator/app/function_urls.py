@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -20,7 +21,14 @@ from emulator.errors import ApiError, LocalpopError
 from emulator.network.origins import OriginAddress
 from emulator.project.declarations import FunctionUrlDeclaration
 from emulator.quotas import MB
-from emulator.rules.function_url import AWS_IAM, FORBIDDEN, refusal
+from emulator.rules.function_url import (
+    AWS_IAM,
+    FORBIDDEN,
+    cors_lines,
+    is_preflight,
+    refusal,
+    with_cors,
+)
 from emulator.values.headers import Headers
 from emulator.wire.function_url import (
     FAILED,
@@ -104,6 +112,8 @@ class FunctionUrls:
         url = next((one for one in self._declared() if one.domain_name == domain), None)
         if url is None:
             return _refused(403, FORBIDDEN)
+        if url.cors is not None and is_preflight(url.cors, scope["method"], headers):
+            return UrlAnswer(200, tuple(cors_lines(url.cors, headers, preflight=True)), b"")
         why = refusal(url.auth_type, scope["method"], headers, body)
         if why:
             return _refused(403, why)
@@ -121,7 +131,8 @@ class FunctionUrls:
             self._clock.epoch_ms(),
             url.auth_type == AWS_IAM,
         )
-        return await self._run(url, call)
+        answer = await self._run(url, call)
+        return replace(answer, headers=with_cors(url.cors, answer.headers, headers))
 
     async def _run(self, url: FunctionUrlDeclaration, call: UrlCall) -> UrlAnswer:
         given = {"FunctionName": url.function.arn, "Payload": orjson.dumps(dump_url_event(call))}

@@ -30,7 +30,7 @@ from emulator.project.resources import ASSET_PATH, Resources
 from emulator.rules import function_lint, lambda_lint
 from emulator.rules.edge_associations import LambdaConfiguration
 from emulator.rules.key_value_store import contents_of, pair_bytes, store_arn
-from emulator.values.distribution import Distribution, OriginKind
+from emulator.values.distribution import CorsConfig, Distribution, OriginKind
 from emulator.values.functions import EventType, FunctionKind
 
 _BAKED_FILES: Final = "localpop:baked-files"
@@ -462,7 +462,7 @@ def read_function_url(
     """A Lambda function URL.
 
     Raises:
-        NotEmulated: It streams, or has CORS settings of its own.
+        NotEmulated: It streams.
     """
     properties = resources.properties(logical_id)
     if properties.text("InvokeMode", "BUFFERED") == "RESPONSE_STREAM":
@@ -470,17 +470,26 @@ def read_function_url(
             "A Lambda function URL with InvokeMode RESPONSE_STREAM",
             where=properties.place("InvokeMode"),
         )
-    if properties.has("Cors"):
-        raise NotEmulated(
-            "Cors of a Lambda function URL (a response headers policy is)",
-            where=properties.place("Cors"),
-        )
     return FunctionUrlDeclaration(
         logical_id,
         resources.url_domain(logical_id),
         function,
         properties.text("AuthType", "AWS_IAM"),
         properties.text("Qualifier"),
+        _cors(properties.section("Cors")) if properties.has("Cors") else None,
+    )
+
+
+def _cors(said: Section) -> CorsConfig:
+    """A function URL's Cors: what it does not say is not allowed."""
+    return CorsConfig(
+        allow_origins=tuple(said.texts("AllowOrigins")),
+        allow_headers=tuple(said.texts("AllowHeaders")),
+        allow_methods=tuple(said.texts("AllowMethods")),
+        allow_credentials=said.truth("AllowCredentials"),
+        expose_headers=tuple(said.texts("ExposeHeaders")),
+        max_age_s=said.whole("MaxAge", 0) if said.has("MaxAge") else None,
+        origin_override=True,
     )
 
 

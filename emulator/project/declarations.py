@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator import quotas
-from emulator.values.distribution import Distribution
+from emulator.values.distribution import CorsConfig, Distribution
 from emulator.values.findings import Finding
 from emulator.values.state_machines import MachineType
 
@@ -125,6 +125,7 @@ class FunctionUrlDeclaration:
         function: The function behind it.
         auth_type: `NONE` or `AWS_IAM`.
         qualifier: The alias that it invokes; empty for the unpublished version.
+        cors: Its own answers to browsers of other sites; None when the function gives them.
     """
 
     logical_id: str
@@ -132,6 +133,7 @@ class FunctionUrlDeclaration:
     function: LambdaFunctionDeclaration
     auth_type: str = "AWS_IAM"
     qualifier: str = ""
+    cors: CorsConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)

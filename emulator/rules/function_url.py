@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from emulator.values.distribution import Origin, OriginKind, SigningBehavior
+from emulator.values.distribution import CorsConfig, Origin, OriginKind, SigningBehavior
 from emulator.values.findings import Finding, warning
 from emulator.values.headers import Headers
 
@@ -128,6 +128,61 @@ def check_permissions(
             "Add one for each (Action lambda:InvokeFunction with InvokedViaFunctionUrl: true).",
         )
     ]
+
+
+def is_preflight(cors: CorsConfig | None, method: str, headers: Headers) -> bool:
+    """Whether Lambda answers a browser's question itself, before any signature is asked for.
+
+    AWS: "Cross-origin resource sharing (CORS)", Lambda guide urls-configuration. That a browser
+    cannot sign a preflight request is why (INFERRED).
+    """
+    asks = "origin" in headers and "access-control-request-method" in headers
+    return cors is not None and method == "OPTIONS" and asks
+
+
+def cors_lines(cors: CorsConfig, headers: Headers, *, preflight: bool) -> list[tuple[str, str]]:
+    """The headers that a function URL with CORS settings adds; nothing for another origin.
+
+    They take the place of the function's own (UNVERIFIED; as in API Gateway's HTTP APIs).
+    """
+    origin = headers.get("origin")
+    if not origin or not {"*", origin} & set(cors.allow_origins):
+        return []
+    # A browser refuses `*` beside credentials.
+    anybody = "*" in cors.allow_origins and not cors.allow_credentials
+    lines = [("Access-Control-Allow-Origin", "*" if anybody else origin)]
+    if not anybody:
+        lines.append(("Vary", "Origin"))
+    if cors.allow_credentials:
+        lines.append(("Access-Control-Allow-Credentials", "true"))
+    if not preflight:
+        if cors.expose_headers:
+            exposed = ",".join(cors.expose_headers)
+            lines.append(("Access-Control-Expose-Headers", exposed))
+        return lines
+    if cors.allow_methods:
+        lines.append(("Access-Control-Allow-Methods", ",".join(cors.allow_methods)))
+    if cors.allow_headers:
+        lines.append(("Access-Control-Allow-Headers", ",".join(cors.allow_headers)))
+    if cors.max_age_s is not None:
+        lines.append(("Access-Control-Max-Age", str(cors.max_age_s)))
+    return lines
+
+
+def with_cors(
+    cors: CorsConfig | None, lines: tuple[tuple[str, str], ...], headers: Headers
+) -> tuple[tuple[str, str], ...]:
+    """A function's headers with those of the function URL's CORS settings.
+
+    Args:
+        cors: The settings; None for none.
+        lines: What the function gave.
+        headers: The request's.
+    """
+    if cors is None:
+        return lines
+    own = tuple(one for one in lines if not one[0].lower().startswith("access-control-"))
+    return (*own, *cors_lines(cors, headers, preflight=False))
 
 
 def is_text(content_type: str) -> bool:

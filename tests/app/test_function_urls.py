@@ -32,7 +32,10 @@ Resources:
     Properties: {TargetFunctionArn: !GetAtt Chat.Arn, AuthType: AWS_IAM%MORE%}
   Open:
     Type: AWS::Lambda::Url
-    Properties: {TargetFunctionArn: !GetAtt Chat.Arn, AuthType: NONE}
+    Properties:
+      TargetFunctionArn: !GetAtt Chat.Arn
+      AuthType: NONE
+      Cors: {AllowOrigins: ["https://app.example"], AllowMethods: [GET, POST], MaxAge: 60}
   Access:
     Type: AWS::CloudFront::OriginAccessControl
     Properties:
@@ -178,6 +181,28 @@ def test_without_a_signature_it_is_403(served: Localpop) -> None:
     assert public[0] == 203
 
 
+def test_browsers_of_other_sites_are_answered_by_the_function_url(served: Localpop) -> None:
+    """Its Cors: preflight requests never reach the function; other origins get nothing."""
+    line = [one for one in served.lines if "function URL" in one][-1]
+    url, domain = re.findall(r"(http://\S+) \(Host: (\S+)\)", line)[0]
+    app = {"Host": domain, "Origin": "https://app.example"}
+    asked = ask(url, "/", "OPTIONS", **app, Access_Control_Request_Method="POST")
+    got = ask(url, "/", **app)
+    other = ask(url, "/", Host=domain, Origin="https://evil.example")
+
+    def cors(answer: tuple[int, list[tuple[str, str]], bytes]) -> dict[str, str]:
+        return {name: value for name, value in answer[1] if name.startswith("access-control-")}
+
+    assert (asked[0], asked[2]) == (200, b"")
+    assert cors(asked) == {
+        "access-control-allow-origin": "https://app.example",
+        "access-control-allow-methods": "GET,POST",
+        "access-control-max-age": "60",
+    }
+    assert (got[0], cors(got)) == (203, {"access-control-allow-origin": "https://app.example"})
+    assert (other[0], cors(other)) == (203, {})
+
+
 def test_a_viewer_s_host_is_refused(served: Localpop) -> None:
     """AllViewer forwards it, and a function URL knows only its own."""
     assert ask(served.viewer_url, "/foreign")[0] == 403
@@ -187,7 +212,6 @@ def test_a_viewer_s_host_is_refused(served: Localpop) -> None:
     ("more", "said"),
     [
         (", InvokeMode: RESPONSE_STREAM", "InvokeMode RESPONSE_STREAM is not emulated"),
-        (", Cors: {AllowOrigins: ['*']}", "Cors of a Lambda function URL"),
     ],
 )
 def test_what_cannot_be_had_is_refused(

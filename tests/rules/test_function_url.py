@@ -13,12 +13,16 @@ from emulator.rules.function_url import (
     SIGNATURE,
     WRONG_SIGNATURE,
     check_permissions,
+    cors_lines,
+    is_preflight,
     is_text,
     refusal,
     signature_lines,
     takes_over_authorization,
+    with_cors,
 )
 from emulator.values.distribution import (
+    CorsConfig,
     Origin,
     OriginAccessControl,
     OriginKind,
@@ -157,3 +161,47 @@ def test_a_permission_that_aws_would_miss_is_said(
 
     assert [one.severity for one in found] == ["warning"] * bool(missing)
     assert missing in "".join(one.what for one in found)
+
+
+APP = "https://app.example"
+
+
+@pytest.mark.parametrize(
+    ("cors", "origin", "lines"),
+    [
+        (CorsConfig(("*",)), APP, [("Access-Control-Allow-Origin", "*")]),
+        (
+            CorsConfig(("*",), allow_credentials=True, expose_headers=("x-a", "x-b")),
+            APP,
+            [
+                ("Access-Control-Allow-Origin", APP),
+                ("Vary", "Origin"),
+                ("Access-Control-Allow-Credentials", "true"),
+                ("Access-Control-Expose-Headers", "x-a,x-b"),
+            ],
+        ),
+        (CorsConfig((APP,)), APP, [("Access-Control-Allow-Origin", APP), ("Vary", "Origin")]),
+        (CorsConfig((APP,)), "https://evil.example", []),
+        (CorsConfig(("*",)), "", []),
+    ],
+)
+def test_what_cors_settings_add(
+    cors: CorsConfig, origin: str, lines: list[tuple[str, str]]
+) -> None:
+    """In place of what the function said of it."""
+    headers = Headers([("Origin", origin)] if origin else [])
+    given = (("Content-Type", "text/plain"), ("access-control-allow-origin", "function's own"))
+
+    assert cors_lines(cors, headers, preflight=False) == lines
+    assert with_cors(cors, given, headers) == (given[0], *lines)
+    assert with_cors(None, given, headers) == given
+
+
+def test_only_a_browser_s_question_is_a_preflight() -> None:
+    """OPTIONS with an origin and a method, and only where there are settings."""
+    asks = Headers([("Origin", APP), ("Access-Control-Request-Method", "POST")])
+
+    assert is_preflight(CorsConfig(("*",)), "OPTIONS", asks)
+    assert not is_preflight(None, "OPTIONS", asks)
+    assert not is_preflight(CorsConfig(("*",)), "GET", asks)
+    assert not is_preflight(CorsConfig(("*",)), "OPTIONS", Headers([("Origin", APP)]))
