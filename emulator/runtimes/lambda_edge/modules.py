@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ MANAGED_MODULES: Final = frozenset(
 # PEP 508: a name, perhaps extras, then anything.
 _REQUIREMENT: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^\]]*)\])?")
 _MORE: Final = re.compile(r"(?:-r|--requirement)[ =]?\s*(\S+)")
+_FILES_READ_MAX: Final = 500
 _EXTRA_MARKER: Final = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 
 
@@ -61,8 +63,9 @@ def ships(package: Path, modules: Iterable[str]) -> bool:
 
 
 def mentions(package: Path, word: bytes) -> bool:
-    """Whether any of the package's own Python files holds this word."""
-    return any(word in file.read_bytes() for file in package.glob("*.py"))
+    """Whether any of the package's Python files, or of the first few hundred, holds this word."""
+    files = chain(package.glob("*.py"), package.glob("*/**/*.py"))
+    return any(word in file.read_bytes() for file in islice(files, _FILES_READ_MAX))
 
 
 def requirements_named(

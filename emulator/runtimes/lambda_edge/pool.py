@@ -3,15 +3,17 @@
 AWS starts one for each invocation that finds none idle, up to 1,000 at work in a Region. This
 machine cannot, so three numbers bound it: how many are started at once (a start is pure CPU), how
 many are at work at once, and how many are kept in all (beyond it, the one that has been idle
-longest ends). Whoever finds no place waits, in order, for whichever comes first: an idle
-environment of the same function in the same Region, or the permission to start one. The wait is
-counted and reported. An idle environment costs memory only.
+longest ends). Whoever finds no place waits for whichever comes first: an idle environment of the
+same function in the same Region, or the permission to start one. The function with the fewest at
+work goes first, and then whoever came first: a function that is asked for hundreds of times must
+not keep waiting one that is asked for once. The wait is counted and reported. An idle environment
+costs memory only.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Final
@@ -95,7 +97,8 @@ class EnvironmentPool:
         self._alive: set[Environment] = set()
         self._waiters: list[_Waiter] = []
         self._retired: set[Hashable] = set()
-        self._at_work = self._starting = self._started = self._queued = 0
+        self._at_work_of: Counter[Hashable] = Counter()
+        self._starting = self._started = self._queued = 0
         self._queued_ms = 0.0
         self._closed = False
 
@@ -103,7 +106,7 @@ class EnvironmentPool:
     def occupancy(self) -> Occupancy:
         """The pool's figures."""
         return Occupancy(
-            self._at_work,
+            self._at_work_of.total(),
             sum(one.alive for idle in self._idle.values() for one in idle),
             len(self._waiters),
             self._started,
@@ -131,9 +134,9 @@ class EnvironmentPool:
         else:
             environment = self._idle_one(key)
             if environment is not None:
-                self._at_work += 1
+                self._at_work_of[key] += 1
             elif self._may_start():
-                self._reserve_start()
+                self._reserve_start(key)
             else:
                 environment, queued_ms = await self._wait(key)
         if environment is not None:
@@ -189,38 +192,43 @@ class EnvironmentPool:
                 self._give_back(environment)
             else:
                 self._starting -= 1
-                self._at_work -= 1
+                self._leaves_work(waiter.key)
                 self._serve_waiters()
 
     def _serve_waiters(self) -> None:
-        """Give every waiter its turn that can have one now, in order."""
-        index = 0
-        while index < len(self._waiters) and self._may_work():
-            waiter = self._waiters[index]
+        """Give every waiter its turn that can have one now."""
+        while self._may_work() and (waiter := self._next_waiter()) is not None:
+            self._waiters.remove(waiter)
             environment = self._idle_one(waiter.key)
-            if environment is None and not self._may_start():
-                index += 1
-                continue
-            del self._waiters[index]
-            if waiter.turn.done():
-                if environment is not None:
-                    self._keep(environment)
-                continue
             if environment is None:
-                self._reserve_start()
+                self._reserve_start(waiter.key)
             else:
-                self._at_work += 1
+                self._at_work_of[waiter.key] += 1
             waiter.turn.set_result(environment)
 
+    def _next_waiter(self) -> _Waiter | None:
+        """Of those who can have a turn, the first of the function with the fewest at work."""
+        self._waiters = [waiter for waiter in self._waiters if not waiter.turn.done()]
+        able = [one for one in self._waiters if self._may_start() or self._has_idle(one.key)]
+        return min(able, key=lambda one: self._at_work_of[one.key], default=None)
+
+    def _has_idle(self, key: Hashable) -> bool:
+        return any(environment.alive for environment in self._idle.get(key, ()))
+
+    def _leaves_work(self, key: Hashable) -> None:
+        self._at_work_of[key] -= 1
+        if not self._at_work_of[key]:
+            del self._at_work_of[key]
+
     def _may_work(self) -> bool:
-        return self._at_work < self._at_work_max
+        return self._at_work_of.total() < self._at_work_max
 
     def _may_start(self) -> bool:
         return self._starting < self._starting_max
 
-    def _reserve_start(self) -> None:
+    def _reserve_start(self, key: Hashable) -> None:
         self._starting += 1
-        self._at_work += 1
+        self._at_work_of[key] += 1
 
     # --- Starting --------------------------------------------------------------------------------
     async def _start(
@@ -273,7 +281,7 @@ class EnvironmentPool:
         if not environment.alive or environment.key in self._retired:
             self._drop(environment)
             return
-        self._at_work -= 1
+        self._leaves_work(environment.key)
         self._keep(environment)
         self._serve_waiters()
 
@@ -283,7 +291,7 @@ class EnvironmentPool:
 
     def _drop(self, environment: Environment) -> None:
         self._end(environment)
-        self._at_work -= 1
+        self._leaves_work(environment.key)
         self._serve_waiters()
 
     def _end(self, environment: Environment) -> None:

@@ -59,6 +59,30 @@ def test_beyond_the_machines_limit_a_run_waits_and_the_wait_is_counted(lab: Any)
     assert occupancy.queued_ms == pytest.approx(sum(run.queued_ms for run in runs), rel=0.01)
 
 
+def test_a_function_asked_for_often_does_not_keep_another_waiting(lab: Any) -> None:
+    """The next free place is for the function that has none at work."""
+    functions = LambdaFunctions(RealClock(), endpoint_url=None, max_environments=2)
+    package = lab.package(SLOW)
+    often, once = (
+        functions.load(LambdaDeclaration(name, "handler.handler", "python3.13", package))
+        for name in ("often", "once")
+    )
+    ended: list[str] = []
+
+    async def run(name: str, function: Any) -> None:
+        await function.run(lab.event())
+        ended.append(name)
+
+    async def all_of_them() -> None:
+        # Started in order: "once" is the last to ask.
+        await asyncio.gather(*(run("often", often) for _ in range(8)), run("once", once))
+
+    lab.await_(all_of_them())
+    lab.await_(functions.close())
+
+    assert ended.index("once") <= 4
+
+
 def test_only_so_many_are_started_at_once_and_an_idle_one_is_taken_instead(lab: Any) -> None:
     """Who waits for the permission to start gets what becomes idle before it."""
     functions = LambdaFunctions(RealClock(), endpoint_url=None, max_starting=1)
