@@ -28,7 +28,7 @@ from emulator.aws.answers import json_answer
 from emulator.aws.bedrock.faults import Fault, FaultPlan
 from emulator.aws.bedrock.models import Model, ModelFormat, find_model
 from emulator.aws.bedrock.speed import Pace, draw_pace, events
-from emulator.aws.bedrock.writing import generate
+from emulator.aws.bedrock.writing import generate, spoil
 from emulator.aws.call import ApiCall, decode_segment
 from emulator.aws.dispatch import BEDROCK_RUNTIME
 from emulator.clock import Clock
@@ -142,14 +142,17 @@ class BedrockRuntime:
         model = find_model(model_id, self._today())
         prompt = _parse(operation, model, body)
         fault = self.faults.take(BEDROCK_RUNTIME, streaming=operation in _STREAMED)
-        if fault is not None and fault is not Fault.MID_STREAM:
+        generation = generate(prompt, self._seed)
+        if fault is not None and fault.spoils_text:
+            generation = spoil(generation, fault, prompt.max_tokens)
+        elif fault is not None and fault is not Fault.MID_STREAM:
             self.tally.failed += 1
             raise _refusal(fault)
         return _Run(
             clock=self._clock,
             arrived_ms=arrived_ms,
             model=model,
-            generation=generate(prompt, self._seed),
+            generation=generation,
             pace=draw_pace(model.speed, self._chance, self.time_scale),
             chance=random.Random(self._chance.getrandbits(64)),
             converse=operation in _CONVERSE,

@@ -40,7 +40,8 @@ def add_command(commands: Any) -> None:
     fault.add_argument(
         "kind",
         nargs="?",
-        help="a service's kind of failure: throttle, mid-stream, unavailable, clear; "
+        help="a service's kind of failure: throttle, mid-stream, unavailable, clear; a model's "
+        "also empty, garbage, control-characters, over-long; "
         "after `clear`: the number of one fault",
     )
     fault.add_argument("--count", type=int, default=1, help="a service: how many calls fail (1)")
@@ -89,7 +90,9 @@ def fault_table(arguments: argparse.Namespace) -> dict[str, Any]:
 def _service(arguments: argparse.Namespace, url: str) -> int:
     if arguments.kind is None:
         raise ConfigError(
-            f"What shall {arguments.what} do?", mend="throttle, mid-stream, unavailable or clear."
+            f"What shall {arguments.what} do?",
+            mend="throttle, mid-stream, unavailable or clear; a model also empty, garbage, "
+            "control-characters or over-long.",
         )
     if arguments.kind == "clear":
         get_json(url, method="DELETE")

@@ -6,7 +6,7 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
@@ -137,6 +137,33 @@ def test_why_a_text_ends(
     assert "checkout" not in body["content"][0]["text"] or reason == "end_turn"
     if reason == "max_tokens":
         assert body["usage"]["output_tokens"] == 5
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "has"),
+    [
+        ("empty", "end_turn", lambda text: text == ""),
+        ("garbage", "end_turn", lambda text: not any(map(str.isalnum, text))),
+        ("control-characters", "end_turn", lambda text: text[0] == "\x00" and "\u202e" in text),
+        ("over-long", "max_tokens", lambda text: len(text) > 500),
+    ],
+)
+def test_a_model_that_goes_wrong(
+    endpoint: Endpoint, bedrock: Any, fault: str, reason: str, has: Callable[[str], bool]
+) -> None:
+    """The call succeeds, and its text is what is wrong; the next one is right again."""
+    _plan(endpoint, fault)
+
+    spoilt, right = (
+        json.loads(bedrock.invoke_model(modelId=_HAIKU, body=_body())["body"].read())
+        for _ in range(2)
+    )
+
+    text = "".join(part["text"] for part in spoilt["content"])
+    assert has(text)
+    assert spoilt["stop_reason"] == reason
+    assert right["stop_reason"] == "end_turn"
+    assert not has(right["content"][0]["text"])
 
 
 @pytest.mark.parametrize("operation", ["invoke_model", "invoke_model_with_response_stream"])

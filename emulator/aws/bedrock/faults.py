@@ -16,6 +16,19 @@ class Fault(StrEnum):
     """Some good chunks, then modelStreamErrorException; buffered calls are spared."""
     UNAVAILABLE = "unavailable"
     """503 ServiceUnavailableException."""
+    EMPTY = "empty"
+    """An answer without a text."""
+    CONTROL_CHARACTERS = "control-characters"
+    """The text with controls in it, of ASCII and of the direction of writing."""
+    GARBAGE = "garbage"
+    """Signs instead of words."""
+    OVER_LONG = "over-long"
+    """A text without end, cut off at the most tokens that were asked for."""
+
+    @property
+    def spoils_text(self) -> bool:
+        """Whether there is an answer, and its text is what is wrong."""
+        return self in {Fault.EMPTY, Fault.CONTROL_CHARACTERS, Fault.GARBAGE, Fault.OVER_LONG}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ import hashlib
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from emulator.aws.bedrock.faults import Fault
 from emulator.aws.bedrock.reading import Brief, Section, read_prompt
 from emulator.aws.bedrock.tokens import count_tokens, split_tokens
 from emulator.values.model_calls import Generation, Prompt, StopReason
@@ -95,6 +96,30 @@ def generate(prompt: Prompt, seed: int) -> Generation:
     if len(pieces) > prompt.max_tokens:
         pieces, reason, stopped_by = pieces[: prompt.max_tokens], StopReason.MAX_TOKENS, None
     return Generation(tuple(pieces), reason, stopped_by, count_tokens(prompt.text))
+
+
+def spoil(generation: Generation, fault: Fault, max_tokens: int) -> Generation:
+    """What a model may write when it goes wrong, in place of an answer.
+
+    Args:
+        generation: The answer.
+        fault: How it goes wrong.
+        max_tokens: The most tokens that were asked for.
+    """
+    pieces = list(generation.pieces)
+    match fault:
+        case Fault.EMPTY:
+            return replace(generation, pieces=())
+        case Fault.CONTROL_CHARACTERS:
+            return replace(generation, pieces=("\x00", *pieces, "\x1b[2J", "\u202e"))
+        case Fault.GARBAGE:
+            return replace(generation, pieces=tuple("#$%&/()=?" * 10)[:max_tokens])
+        case Fault.OVER_LONG:
+            again = (pieces or ["word"]) * (max_tokens // max(1, len(pieces)) + 1)
+            cut = tuple(again[:max_tokens])
+            return replace(generation, pieces=cut, stop_reason=StopReason.MAX_TOKENS)
+        case _:
+            return generation
 
 
 def write(prompt_text: str, seed: int) -> str:
