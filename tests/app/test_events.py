@@ -179,8 +179,8 @@ def test_commands_know_the_queue(tmp_path: Path) -> None:
     )
 
 
-def test_messages_survive_an_orderly_end(tmp_path: Path) -> None:
-    """Those in queues of the template and of the API alike."""
+def test_rules_and_messages_survive_an_orderly_end(tmp_path: Path) -> None:
+    """What the API made, and messages in queues of the template and of the API alike."""
     (tmp_path / "template.yaml").write_text(TEMPLATE)
     (tmp_path / "localpop.toml").write_text('template = "template.yaml"\n')
     with localpop(tmp_path, "--https-port", "0") as first:
@@ -189,16 +189,23 @@ def test_messages_survive_an_orderly_end(tmp_path: Path) -> None:
             sqs.create_queue(QueueName="own")
             url = sqs.get_queue_url(QueueName="own")["QueueUrl"]
             sqs.send_message(QueueUrl=url, MessageBody="kept")
+            events.put_rule(Name="own", EventBusName="answers", EventPattern='{"source": ["own"]}')
+            target = {"Id": "q", "Arn": "arn:aws:sqs:us-east-1:123456789012:own"}
+            events.put_targets(
+                Rule="own", EventBusName="answers", Targets=[{**target, "InputPath": "$.source"}]
+            )
             events.put_events(Entries=[login("user-kept")])
             end_s = time.monotonic() + 10
             while not _count(sqs, "writes.fifo"):
                 assert time.monotonic() < end_s
     with localpop(tmp_path, "--https-port", "0") as second:
-        _, sqs = clients(second)
-        with contextlib.closing(sqs):
+        events, sqs = clients(second)
+        with contextlib.closing(events), contextlib.closing(sqs):
             own, written = bodies(sqs, "own"), bodies(sqs, "writes.fifo")
+            events.put_events(Entries=[{**login("user-x"), "Source": "own"}])
+            own += bodies(sqs, "own")
 
-    assert own == ["kept"]
+    assert own == ["kept", '"own"']
     assert written == ['{"user_id": "user-kept"}']
 
 

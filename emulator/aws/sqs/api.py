@@ -143,8 +143,10 @@ class SqsApi:
             model = await self._model.get()
             matched = model.named(operation)
             assert matched is not None
+            body, names = _attribute_names(body)
             given = model.read_input(matched, "", call.headers, body)
-            output = await self.call(operation, {**given, "_host": call.headers.get("host", "")})
+            host = call.headers.get("host", "")
+            output = await self.call(operation, {**given, **names, "_host": host})
         except ApiError as error:
             return _refusal(error)
         written = model.write_output(operation, output)
@@ -536,6 +538,18 @@ class SqsApi:
         if queue is None:
             raise ApiError(400, "QueueDoesNotExist", "The specified queue does not exist.")
         return queue
+
+
+def _attribute_names(body: bytes) -> tuple[bytes, dict[str, list[str]]]:
+    """AttributeNames apart: the model's list lacks those of messages, which AWS takes as well."""
+    try:
+        given = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body, {}
+    names = given.pop("AttributeNames", None) if isinstance(given, dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return body, {}
+    return orjson.dumps(given), {"AttributeNames": names}
 
 
 # --- checks -------------------------------------------------------------------------------------
