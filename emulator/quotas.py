@@ -117,3 +117,9 @@ EVENTS_NESTING_MAX: Final = 1_000
 EVENTS_RETRY_ATTEMPTS_MAX: Final = 185
 EVENTS_EVENT_AGE_MAX_S: Final = 86_400
 API_DESTINATION_TIMEOUT_S: Final = 5.0
+
+# --- Bedrock batch inference: general reference bedrock (service quotas); read 2026-11-21 ---------
+BEDROCK_BATCH_RECORDS_MIN: Final = 100
+"""Minimum number of records of a job; the same for every model here, adjustable for some at AWS."""
+BEDROCK_BATCH_RECORDS_MAX: Final = 50_000
+"""Records per batch inference job."""

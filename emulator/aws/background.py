@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from emulator.aws.bedrock.jobs import BedrockJobs
 from emulator.aws.call import Service
 from emulator.aws.events.api import (
     EventsApi,
@@ -90,6 +91,13 @@ class Background:
             log=log,
         )
         in_process.add("states", self.states.call)
+        self.jobs = BedrockJobs(
+            clock,
+            in_process.call,
+            lambda call: others.serve("bedrock", call),
+            self.events.publish_of_aws,
+        )
+        in_process.add("bedrock", self.jobs.call)
 
     def services(self) -> dict[str, Service]:
         """The services for the endpoint, by signing name."""
@@ -98,6 +106,7 @@ class Background:
             "events": self.events,
             "scheduler": self.scheduler,
             "states": self.states,
+            "bedrock": self.jobs,
         }
 
     def _timed(self) -> list[Timed]:
@@ -203,6 +212,7 @@ class Background:
         await self.quiesce()
         await self.events.close()
         await self.states.close()
+        await self.jobs.close()
         await self.sqs.keep_messages()
 
     async def reset(self) -> None:
@@ -210,6 +220,7 @@ class Background:
         await self.mappings.reset()
         self.sqs.queues.clear()
         await self.states.reset()
+        await self.jobs.reset()
 
     # --- what a person may ask (`controls`) --------------------------------------------------
 

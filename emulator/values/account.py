@@ -45,8 +45,6 @@ class Kind(StrEnum):
     SCHEDULE_GROUP = "schedule-group"
     EVENT_SOURCE_MAPPING = "event-source-mapping"
     STATE_MACHINE = "state-machine"
-    MODEL_JOB = "model-invocation-job"
-    """A batch inference job of Bedrock."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,6 +222,27 @@ class EventsApi:
             return _refused("ThrottlingException", "Rate exceeded")
         return {"EventId": event["id"]}
 
+    def publish_of_aws(self, source: str, detail_type: str, detail: Mapping[str, Any]) -> None:
+        """Put an event of an AWS service on the default bus, as the service itself would.
+
+        Args:
+            source: Such as `aws.bedrock`.
+            detail_type: Its detail type.
+            detail: Its detail.
+        """
+        event = {
+            "version": "0",
+            "id": self._new_id(),
+            "detail-type": detail_type,
+            "source": source,
+            "account": ACCOUNT_ID,
+            "time": _time(None, self._clock),
+            "region": REGION,
+            "resources": [],
+            "detail": detail,
+        }
+        self.publish(DEFAULT_BUS, event, orjson.dumps(event).decode())
+
     def publish(self, bus: str, event: Mapping[str, Any], text: str, hops: int = 0) -> bool:
         """Hold an event against a bus's rules and begin its deliveries.
 
