@@ -83,6 +83,7 @@ class Role:
 
     Args:
         name: Its name; what CloudFormation makes up ends with letters that nobody knows before.
+        logical_id: Its name in the template.
         named: Whether the template names it.
         services: Who may assume it, as declared.
         statements: What its inline policies allow, resolved.
@@ -91,6 +92,7 @@ class Role:
     """
 
     name: str
+    logical_id: str
     named: bool
     services: tuple[str, ...] = ()
     statements: tuple[Statement, ...] = ()
@@ -256,6 +258,7 @@ def _role(resources: Resources, logical_id: str, stack: str) -> Role:
             statements += _statements(resources.properties(other).raw.get("PolicyDocument"))
     return Role(
         _name(resources, logical_id, "RoleName", stack),
+        logical_id,
         properties.has("RoleName"),
         tuple(trusted),
         tuple(statements),
@@ -305,7 +308,7 @@ def function_roles(needs: Needs, names: Names) -> Document:
 
 
 def _function_role(function: Function, needs: Needs, names: Names) -> Document:
-    declared = function.role or Role(f"{function.name}-role", named=True)
+    declared = function.role or Role(f"{function.name}-role", "", named=True)
     # Replicas are run by another principal than the function in us-east-1; both are required.
     services = [_LAMBDA, _EDGE] if function.at_edge else [_LAMBDA]
     own = [_known(statement, needs, names) for statement in declared.statements]
@@ -361,6 +364,9 @@ def _known(value: Any, needs: Needs, names: Names) -> Any:
         return ANY
     if not isinstance(value, str):
         return value
+    for role in needs.roles:
+        if value == f"{role.logical_id}.Arn":
+            return names.arn("iam", f"role/{role.name}")
     for arn, name in needs.stores.items():
         value = value.replace(arn, names.store(name))
     return value.replace(f":{ACCOUNT_ID}:", f":{names.account}:")
@@ -369,20 +375,36 @@ def _known(value: Any, needs: Needs, names: Names) -> Any:
 def wide_statements(needs: Needs) -> list[str]:
     """What roles of the template allow beyond what anyone can have meant; one line each."""
     found = []
+    known = {f"{role.logical_id}.Arn" for role in needs.roles}
     for role in needs.roles:
         for statement in role.statements:
             actions = [str(one) for one in _list(statement.get("Action"))]
-            resources = [str(one) for one in _list(statement.get("Resource"))]
+            named = statement.get("Resource")
+            listed = named if isinstance(named, list) else [named]
+            found += [
+                f"{role.name}: a resource stands as *, because {one.error}"
+                for one in listed
+                if isinstance(one, Unresolved)
+            ]
+            resources = [one for one in listed if isinstance(one, str)]
             wide = [one for one in actions if one == ANY or one.endswith(":*")]
             if wide:
                 found.append(f"{role.name} allows {', '.join(wide)}: name the actions.")
             if ANY in resources and statement.get("Effect") != "Deny":
                 found.append(f"{role.name} allows {', '.join(actions)} on *: name the resources.")
-        if _BASIC in role.managed:
-            found.append(
-                f"{role.name} has AWSLambdaBasicExecutionRole, which allows every log group; "
-                "WriteLogs below is narrower."
-            )
+            vague = [
+                one
+                for one in resources
+                if not one.startswith("arn:") and one != ANY and one not in known
+            ]
+            if vague:
+                found.append(f"{role.name}: what {', '.join(vague)} is, only CloudFormation knows.")
+    basic = [role.name for role in needs.roles if _BASIC in role.managed]
+    if basic:
+        found.append(
+            f"AWSLambdaBasicExecutionRole allows every log group, WriteLogs below one: "
+            f"{', '.join(basic)}."
+        )
     return found
 
 

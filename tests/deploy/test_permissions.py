@@ -43,6 +43,7 @@ Resources:
       FunctionCode: "function handler(event) { return event.request; }"
       FunctionConfig: {Runtime: cloudfront-js-2.0, Comment: ""}
   Queue: {Type: AWS::SQS::Queue}
+  Topic: {Type: AWS::SNS::Topic}
   WriterRole:
     Type: AWS::IAM::Role
     Properties:
@@ -55,6 +56,9 @@ Resources:
         - PolicyName: account
           PolicyDocument:
             Statement:
+              - {Effect: Allow, Action: iam:PassRole, Resource: !GetAtt EdgeRole.Arn}
+              - {Effect: Allow, Action: "sns:Publish", Resource: !GetAtt Topic.Thing}
+              - {Effect: Allow, Action: "sns:Publish", Resource: [!ImportValue elsewhere]}
               - Effect: Allow
                 Action: events:PutEvents
                 Resource: !Sub "arn:aws:events:us-east-1:${AWS::AccountId}:event-bus/default"
@@ -159,7 +163,7 @@ def test_resources_are_the_template_s_names(needs: Any) -> None:
     ]
     assert by_sid["PassRoles"]["Resource"] == [f"arn:aws:iam::{ACCOUNT}:role/localpop-EdgeRole*"]
     assert by_sid["ImportedFiles"]["Resource"] == ["arn:aws:s3:::seeds/answers.json"]
-    assert needs.others == ("AWS::SQS::Queue",)
+    assert needs.others == ("AWS::SNS::Topic", "AWS::SQS::Queue")
 
 
 def test_functions_may_log_and_use_what_they_are_given(needs: Any) -> None:
@@ -170,6 +174,7 @@ def test_functions_may_log_and_use_what_they_are_given(needs: Any) -> None:
         for name, role in roles.items()
     }
     text = json.dumps(roles["writer"])
+    wide = wide_statements(needs)
 
     assert trusted == {
         "writer": ["lambda.amazonaws.com"],
@@ -179,11 +184,15 @@ def test_functions_may_log_and_use_what_they_are_given(needs: Any) -> None:
     assert f"arn:aws:logs:*:{ACCOUNT}:log-group:/aws/lambda/us-east-1.edge:*" in json.dumps(roles)
     assert "cloudfront-keyvaluestore:UpdateKeys" in text
     assert f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/default" in text
+    assert f'"arn:aws:iam::{ACCOUNT}:role/localpop-EdgeRole"' in text
     assert "123456789012" not in json.dumps(roles)
-    assert wide_statements(needs) == [
+    assert wide == [
         "localpop-WriterRole allows sqs:*: name the actions.",
         "localpop-WriterRole allows sqs:* on *: name the resources.",
+        "localpop-WriterRole: what Topic.Thing is, only CloudFormation knows.",
+        wide[-1],
     ]
+    assert wide[-1].startswith("localpop-WriterRole: a resource stands as *, because")
 
 
 def test_our_own_template_fits_one_managed_policy() -> None:
