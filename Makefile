@@ -27,9 +27,9 @@ $(VENV)/.dev: $(VENV)/.demo
 
 install: $(VENV)/.demo ## make .venv with localpop in it
 
-demo: $(VENV)/.demo ## the whole idea in under 3 minutes: generate, push, hit, fall back, measure
+demo: $(VENV)/.demo ## the whole idea in under 3 minutes: log in, generate, push, hit, fall back, measure
 	@$(BIN)/localpop run -- sh -ec '\
-	  python -m origin.precompute --users 50; \
+	  python -m origin.backend login --users 50 --wait; \
 	  python -m origin.session issue --users 50 > .localpop/sessions.txt; \
 	  localpop predict --places $(PLACES) --lambda-share 0.4 --answer-tokens 188 --handler-ms 8 \
 	    --out .localpop/predictions.json >/dev/null; \
