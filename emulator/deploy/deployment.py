@@ -203,15 +203,13 @@ class Deployment:
             and desired.name not in ("", entry.id)
             and one.type not in CONFIGURATIONS
         ):
-            return self._renamed(one, kind, desired, entry)
+            return self._replaced(one, kind, desired, entry)
         actual, note = self._there(kind, desired, entry, one)
         if actual is None:
             return Decision(one, desired, None, kept, Action.CREATE, (), note)
         changes = tuple(kind.changes(desired, actual, kept))
         if isinstance(kind, Configurations) and kind.replaces(desired, actual):
-            note = f"AWS changes no such member of {actual.id}: another one is made."
-            fresh = Entry(one.type, desired.name)
-            return Decision(one, desired, None, fresh, Action.REPLACE, changes, note)
+            return self._replaced(one, kind, desired, kept)
         if changes and one.type == VERSION:
             note = f"Published anew; {actual.id.rpartition(':')[2]} stays for localpop rollback."
             return Decision(one, desired, None, kept, Action.CREATE, changes, note)
@@ -221,11 +219,11 @@ class Deployment:
             return Decision(one, desired, actual, kept, action)
         return Decision(one, desired, actual, kept, action, changes, note)
 
-    def _renamed(self, one: Declared, kind: Kind, desired: Desired, entry: Entry) -> Decision:
+    def _replaced(self, one: Declared, kind: Kind, desired: Desired, entry: Entry) -> Decision:
         """Another one takes its place: a new one, or the one that it once took the place of."""
-        note = f"Its name changes: another one takes its place; {entry.id} goes a deployment later."
+        note = f"AWS changes no such thing: another one takes its place, {entry.id} goes later."
         for key, retired in self.ledger.resources.items():
-            if key.startswith(one.key + _RETIRED) and retired.id == desired.name:
+            if key.startswith(one.key + _RETIRED) and retired.name == desired.name:
                 actual = kind.read(retired.id)
                 return Decision(one, desired, actual, retired, Action.REPLACE, (), note)
         found = kind.find(desired, None)
@@ -294,9 +292,9 @@ class Deployment:
         wanted = {one.one.key for one in decisions}
         # If anything changes, the way back leads to what is live now.
         changes = any(one.action is not Action.KEEP for one in decisions)
-        back = self.ledger.revision(self.ledger.current) if changes else self.ledger.way_back
+        back = None if changes else self.ledger.way_back
         for key, entry in self._outdated(wanted):
-            if _is_needed(entry, back):
+            if _is_needed(entry, self._live, back):
                 yield Step(key, entry.type, entry.id, Action.KEEP, note=_KEPT)
             elif entry.adopted:
                 note = "Not in the template any more: it says again what it said before."
@@ -304,6 +302,11 @@ class Deployment:
             else:
                 note = "Not in the template any more."
                 yield Step(key, entry.type, entry.id, Action.DELETE, note=note)
+
+    @property
+    def _live(self) -> Revision | None:
+        """What viewers get."""
+        return self.ledger.revision(self.ledger.current)
 
     def _outdated(self, wanted: set[str]) -> list[tuple[str, Entry]]:
         """What the ledger has and the template has not, in the order of deletion."""
@@ -470,7 +473,8 @@ class Deployment:
     def _distribute(self, one: Declared, changed: tuple[str, ...]) -> Decision:
         decision = self._decide(one)
         if decision.entry.adopted and self.ledger.revision(0) is None:
-            original = {one.key: {"config": decision.entry.original, "wanted": None}}
+            entry = decision.entry
+            original = {one.key: {"id": entry.id, "config": entry.original, "wanted": None}}
             self.ledger.revisions.insert(
                 0, Revision(0, says="before localpop", distributions=original)
             )
@@ -500,7 +504,7 @@ class Deployment:
     def _delete_outdated(self, wanted: set[str]) -> bool:
         deleted = False
         for key, entry in self._outdated(wanted):
-            if _is_needed(entry, self.ledger.way_back):
+            if _is_needed(entry, self._live, self.ledger.way_back):
                 continue
             deleted = True
             self.tell(f"delete  {_short(entry.type)} {key} ({entry.id})")
@@ -564,17 +568,23 @@ def snapshot(kinds: Kinds, ledger: Ledger, keys: set[str], made_ms: float) -> Re
                 actual = kinds.distributions.read(entry.id)
                 if actual is not None:
                     revision.distributions[key] = {
+                        "id": entry.id,
                         "config": actual.properties,
                         "wanted": entry.wanted,
                     }
             elif entry.type == FUNCTION:
                 live = kinds.functions.stage(entry.id, "LIVE")
                 if live is not None:
-                    revision.functions[key] = {"config": live[0], "code": live[1]}
+                    revision.functions[key] = {
+                        "id": entry.id,
+                        "config": live[0],
+                        "code": live[1],
+                    }
             elif entry.type in CONFIGURATIONS:
                 actual = kinds.of(entry.type).read(entry.id)
                 if actual is not None:
                     revision.configurations[key] = {
+                        "id": entry.id,
                         "config": actual.properties,
                         "wanted": entry.wanted,
                     }
@@ -598,9 +608,9 @@ def take_away(kinds: Kinds, entry: Entry, tell: Tell) -> None:
         kinds.distributions.wait_deployed(entry.id, lambda line: tell(f"        {line}"))
 
 
-def _is_needed(entry: Entry, back: Revision | None) -> bool:
-    """Whether a revision that viewers may be taken back to was made with it."""
-    return back is not None and bool(entry.id) and entry.id in back.needs
+def _is_needed(entry: Entry, *revisions: Revision | None) -> bool:
+    """Whether what viewers get, or may be taken back to, was made with it."""
+    return bool(entry.id) and any(one is not None and entry.id in one.needs for one in revisions)
 
 
 def _has_config(kind: str) -> bool:

@@ -473,7 +473,11 @@ def _cloudfront_functions(needs: Needs, names: Names) -> Iterator[Statement]:
         verbs = ("Create", "Delete", "Describe", "Get", "Publish", "Test", "Update")
         yield _allow(
             "CloudFrontFunctions",
-            [f"cloudfront:{verb}Function" for verb in verbs],
+            [
+                *(f"cloudfront:{verb}Function" for verb in verbs),
+                "cloudfront:ListTagsForResource",
+                "cloudfront:TagResource",
+            ],
             [names.arn("cloudfront", f"function/{one}") for one in needs.cloudfront_functions],
         )
 

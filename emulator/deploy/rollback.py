@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from emulator.deploy.deployment import Kinds, Tell, settle
+from emulator.deploy.desired import CONFIGURATIONS, DISTRIBUTION, FUNCTION
+from emulator.deploy.kinds.configurations import Configurations
+from emulator.deploy.kinds.distributions import Distributions
+from emulator.deploy.kinds.functions import LIVE
 from emulator.deploy.kinds.kind import Actual
 from emulator.deploy.ledger import Entry, Ledger, Revision
 from emulator.deploy.paths import changed_paths
@@ -80,31 +85,35 @@ class Rollback:
                 mend="Check its template out again and deploy that.",
             )
 
+    def _kept(self) -> Iterator[tuple[str, Entry, Any]]:
+        """What the revision says of what is still there: key, ledger entry, and what it said.
+
+        By id: another one may have taken the key since.
+        """
+        sections = (
+            (CONFIGURATIONS, self.revision.configurations),
+            ((FUNCTION,), self.revision.functions),
+            ((DISTRIBUTION,), self.revision.distributions),
+        )
+        for types, section in sections:
+            for kept in section.values():
+                for key, entry in self.ledger.resources.items():
+                    if entry.type in types and entry.id == kept["id"]:
+                        yield key, entry, kept
+
     # --- planning -----------------------------------------------------------------------------
 
     def plan(self) -> Plan:
         """What would be changed; nothing is."""
         steps: list[Step] = []
         paths: list[str] = []
-        for key, kept in self.revision.configurations.items():
-            steps += self._step(key, kept["config"])
-        for key, kept in self.revision.functions.items():
-            entry = self.ledger.resources.get(key)
-            live = self.kinds.functions.stage(entry.id, "LIVE") if entry else None
-            if entry is None or live is None:
-                continue
-            changes = _function_changes(kept, live[0], live[1])
+        for key, entry, kept in self._kept():
+            with refusals(key):
+                changes = self._changes(entry, kept)
+                if entry.type == DISTRIBUTION:
+                    paths += self._paths(entry, kept, steps)
             action = Action.CHANGE if changes else Action.KEEP
             steps.append(Step(key, entry.type, entry.id, action, changes))
-        for key in self.revision.distributions:
-            found = self._distribution(key)
-            if found is None:
-                continue
-            entry, actual, config = found
-            changes = tuple(differences(config, actual.properties, exact=True))
-            action = Action.CHANGE if changes else Action.KEEP
-            steps.append(Step(key, entry.type, entry.id, action, changes))
-            paths += changed_paths(actual.properties, config, self._changed(steps))
         return Plan(
             self.ledger.stack,
             self.target.account,
@@ -114,37 +123,35 @@ class Rollback:
             invalidates=tuple(dict.fromkeys(paths)),
         )
 
-    def _step(self, key: str, config: Any) -> list[Step]:
-        entry = self.ledger.resources.get(key)
-        actual = self.kinds.of(entry.type).read(entry.id) if entry and entry.id else None
-        if entry is None or actual is None:
-            return []
-        changes = tuple(differences(config, actual.properties, exact=True))
-        action = Action.CHANGE if changes else Action.KEEP
-        return [Step(key, entry.type, entry.id, action, changes)]
+    def _changes(self, entry: Entry, kept: Any) -> tuple[Change, ...]:
+        if entry.type == FUNCTION:
+            live = self.kinds.functions.stage(entry.id, LIVE)
+            return () if live is None else _function_changes(kept, live[0], live[1])
+        actual = self.kinds.of(entry.type).read(entry.id)
+        if actual is None:
+            return ()
+        config = self._config(entry, actual, kept)
+        return tuple(differences(config, actual.properties, exact=True))
 
-    def _changed(self, steps: list[Step]) -> list[str]:
-        """ARNs and ids of what changes, as distributions name them."""
-        names = []
-        for step in steps:
-            if step.action is Action.CHANGE:
-                arn = f"arn:aws:cloudfront::{self.target.account}:function/{step.name}"
-                names.append(arn if step.type.endswith("::Function") else step.name)
-        return names
-
-    def _distribution(self, key: str) -> tuple[Entry, Actual, Any] | None:
-        """A distribution as it is, and as it shall be again."""
-        entry = self.ledger.resources.get(key)
-        actual = self.kinds.distributions.read(entry.id) if entry and entry.id else None
-        if entry is None or actual is None:
-            return None
-        kept = self.revision.distributions[key]
+    def _config(self, entry: Entry, actual: Actual, kept: Any) -> Any:
+        """A configuration as it shall be again."""
         if not entry.adopted:
-            return entry, actual, kept["config"]
+            return kept["config"]
         if kept["wanted"] is None:
-            return entry, actual, without(actual.properties, entry.wanted or {}, entry.original)
-        laid = overlay(actual.properties, kept["wanted"], entry.wanted, keeps_others=True)
-        return entry, actual, laid
+            return without(actual.properties, entry.wanted or {}, entry.original)
+        return overlay(actual.properties, kept["wanted"], entry.wanted, keeps_others=True)
+
+    def _paths(self, entry: Entry, kept: Any, steps: list[Step]) -> tuple[str, ...]:
+        actual = self.kinds.distributions.read(entry.id)
+        if actual is None:
+            return ()
+        arn = f"arn:aws:cloudfront::{self.target.account}:function/"
+        changed = [
+            f"{arn}{step.name}" if step.type == FUNCTION else step.name
+            for step in steps
+            if step.action is Action.CHANGE
+        ]
+        return changed_paths(actual.properties, self._config(entry, actual, kept), changed)
 
     # --- doing it -----------------------------------------------------------------------------
 
@@ -152,19 +159,18 @@ class Rollback:
         """Do it; run again, it goes on where it stopped."""
         plan, ledger, number = self.plan(), self.ledger, self.revision.number
         ledger.begin(f"rollback to {number}", number, plan.invalidates)
-        for step in plan.steps:
-            if step.action is not Action.KEEP:
-                self.tell(f"change  {step.type.removeprefix('AWS::')} {step.key} ({step.name})")
-                with refusals(step.key):
-                    self._restore(step.key)
+        to_change = {step.key for step in plan.steps if step.action is not Action.KEEP}
+        for key, entry, kept in list(self._kept()):
+            if key in to_change:
+                self.tell(f"change  {entry.type.removeprefix('AWS::')} {key} ({entry.id})")
+                with refusals(key):
+                    self._restore(entry, kept)
         settle(self.kinds, ledger, self.tell)
         ledger.current, ledger.unfinished = number, None
         ledger.save()
 
-    def _restore(self, key: str) -> None:
-        entry = self.ledger.resources[key]
-        if key in self.revision.functions:
-            kept = self.revision.functions[key]
+    def _restore(self, entry: Entry, kept: Any) -> None:
+        if entry.type == FUNCTION:
             functions = self.kinds.functions
             actual = functions.read(entry.id)
             assert actual is not None
@@ -173,18 +179,13 @@ class Rollback:
                 actual = functions.read(entry.id)
                 assert actual is not None
             functions.publish(entry.id, actual.etag)
-        elif key in self.revision.configurations:
-            kind = self.kinds.configurations[entry.type]
-            there = kind.read(entry.id)
-            assert there is not None
-            kept = self.revision.configurations[key]
-            kind.write(there, kept["config"])
-            entry.wanted = kept["wanted"]
-        else:
-            found = self._distribution(key)
-            assert found is not None
-            self.kinds.distributions.write(found[1], found[2])
-            entry.wanted = self.revision.distributions[key]["wanted"]
+            return
+        kind = self.kinds.of(entry.type)
+        actual = kind.read(entry.id)
+        assert actual is not None
+        assert isinstance(kind, (Configurations, Distributions))
+        kind.write(actual, self._config(entry, actual, kept))
+        entry.wanted = kept["wanted"]
         self.ledger.save()
 
 

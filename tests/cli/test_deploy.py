@@ -429,6 +429,49 @@ def test_nothing_secret_is_written(say: Say, folder: Path, monkeypatch: pytest.M
         assert "very-secret" not in text
 
 
+def test_a_key_is_replaced_and_its_group_follows(
+    say: Say, endpoint: Endpoint, folder: Path
+) -> None:
+    """AWS changes no public key: another one is made, and the old one goes a deployment later."""
+    document = template()
+    key = {"CallerReference": "1", "Name": "key-1", "EncodedKey": "one"}
+    resources = document["Resources"]
+    resources["Key"] = {
+        "Type": "AWS::CloudFront::PublicKey",
+        "Properties": {"PublicKeyConfig": key},
+    }
+    resources["Group"] = {
+        "Type": "AWS::CloudFront::KeyGroup",
+        "Properties": {"KeyGroupConfig": {"Name": "group", "Items": [{"Ref": "Key"}]}},
+    }
+    config_of(document)["CacheBehaviors"][0]["TrustedKeyGroups"] = [{"Ref": "Group"}]
+    write_template(folder, document)
+    assert say("deploy")[0] == 0
+    made = cloudfront(endpoint)
+    (first,) = made.list_public_keys()["PublicKeyList"]["Items"]
+    key |= {"CallerReference": "2", "Name": "key-2", "EncodedKey": "two"}
+    write_template(folder, document)
+
+    planned = actions(say)
+    code, out, _ = say("deploy")
+
+    assert (planned["Key"], planned["Group"]) == ("replace", "change")
+    assert code == 0, out
+    (group,) = made.list_key_groups()["KeyGroupList"]["Items"]
+    keys = {one["Name"]: one["Id"] for one in made.list_public_keys()["PublicKeyList"]["Items"]}
+    assert group["KeyGroup"]["KeyGroupConfig"]["Items"] == [keys["key-2"]]
+    assert keys["key-1"] == first["Id"]
+    assert say("rollback")[0] == 0
+    (group,) = made.list_key_groups()["KeyGroupList"]["Items"]
+    assert group["KeyGroup"]["KeyGroupConfig"]["Items"] == [first["Id"]]
+    key |= {"CallerReference": "1", "Name": "key-1", "EncodedKey": "one"}
+    write_template(folder, document)
+    assert say("deploy")[0] == 0
+    assert set(actions(say).values()) == {"leave alone"}
+    assert say("destroy", "--yes")[0] == 0
+    assert made.list_public_keys()["PublicKeyList"]["Quantity"] == 0
+
+
 def test_the_rest_is_a_template_for_cloudformation(
     say: Say, folder: Path, endpoint: Endpoint
 ) -> None:

@@ -62,7 +62,11 @@ class Configurations:
         said = dict(template.properties(one).get(self._member) or {})
         said.setdefault("Name", template.resource_name(one, "Name"))
         shape = self._cloudfront.meta.service_model.shape_for(self._member)
-        return Desired(one.key, str(said["Name"]), to_api(said, shape, template.place(one)))
+        wanted = to_api(said, shape, template.place(one))
+        if "EncodedKey" in wanted:
+            # A line break more or less makes no other key.
+            wanted["EncodedKey"] = wanted["EncodedKey"].strip() + "\n"
+        return Desired(one.key, str(said["Name"]), wanted)
 
     def read(self, identity: str) -> Actual | None:
         """One by its id."""
