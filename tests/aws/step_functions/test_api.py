@@ -171,6 +171,27 @@ def test_a_task_waits_for_its_token(states: States, account: Endpoint) -> None:
     assert code_of(lambda: states.client.send_task_heartbeat(taskToken="x")) == "InvalidToken"
 
 
+def test_a_heart_that_stops_ends_the_task(states: States, account: Endpoint) -> None:
+    """HeartbeatSeconds; States.Timeout means it too."""
+    queue = client("sqs", account.url).create_queue(QueueName="beats")["QueueUrl"]
+    beating = {
+        "StartAt": "Ask",
+        "States": {
+            "Ask": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+                "Parameters": {"QueueUrl": queue, "MessageBody": {"token.$": "$$.Task.Token"}},
+                "HeartbeatSeconds": 1,
+                "Catch": [{"ErrorEquals": ["States.Timeout"], "Next": "Late"}],
+                "End": True,
+            },
+            "Late": {"Type": "Pass", "OutputPath": "$.Error", "End": True},
+        },
+    }
+
+    assert json.loads(states.run(beating)["output"]) == "States.HeartbeatTimeout"
+
+
 def test_many_executions_at_once(states: States) -> None:
     """A hundred at a time, each with its own outcome."""
     arn = states.create(
