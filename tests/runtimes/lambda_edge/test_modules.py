@@ -29,7 +29,7 @@ def tried(lab: Any, names: str, **files: Any) -> dict[str, str]:
 
 def test_lambdas_own_modules_and_the_standard_library_are_there(lab: Any) -> None:
     """boto3 and its relatives need not be named."""
-    names = "boto3,botocore,s3transfer,jmespath,urllib3,dateutil,six,json,ctypes,sqlite3"
+    names = "boto3,botocore,s3transfer,jmespath,urllib3,dateutil,six,json,ctypes,sqlite3,zoneinfo"
 
     assert tried(lab, names) == {name: name for name in names.split(",")}
 

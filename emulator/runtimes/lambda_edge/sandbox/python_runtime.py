@@ -59,6 +59,9 @@ class ModuleGuard:
         """Let other finders go on, or say why this module is not there."""
         if path is not None or name in sys.stdlib_module_names or name in sys.builtin_module_names:
             return None
+        # Made when Python is built, and named after the machine: sysconfig's, which zoneinfo reads.
+        if name.startswith("_sysconfigdata_"):
+            return None
         if name in self.allowed:
             return None
         if self.task_root:
