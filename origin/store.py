@@ -87,12 +87,14 @@ class StoreWriter:
         self._client = client
         self._store_arn = store_arn
         # Ten tries: a write is a few milliseconds, so this outlasts a crowd of other writers.
-        self._backoff = backoff or Backoff(attempts=10, base_s=0.05, cap_s=2.0)
+        self.backoff = backoff or Backoff(attempts=10, base_s=0.05, cap_s=2.0)
         self._etag: str | None = None
         self.size_bytes = 0
         """What the store holds, keys and values, as it said last."""
         self.conflicts = 0
         """How often another writer was faster, so far."""
+        self.connections = 0
+        """How often the ETag was asked for: what somebody else wrote may lie in between."""
 
     def connect(self) -> None:
         """Ask the store for its ETag, and so find out now whether it can be written at all.
@@ -105,6 +107,7 @@ class StoreWriter:
         except (BotoCoreError, ClientError) as error:
             raise StoreUnavailableError(_explain(error, self._store_arn)) from error
         self._etag = described["ETag"]
+        self.connections += 1
         self.size_bytes = described["TotalSizeInBytes"]
 
     def get(self, key: str) -> str | None:
@@ -121,12 +124,21 @@ class StoreWriter:
             raise StoreUnavailableError(_explain(error, self._store_arn)) from error
         return value
 
-    def update(self, puts: Mapping[str, str], deletes: Sequence[str] = ()) -> None:
+    @property
+    def is_connected(self) -> bool:
+        """Whether nobody else can have written since the last answer of the store, unnoticed."""
+        return self._etag is not None
+
+    def update(
+        self, puts: Mapping[str, str], deletes: Sequence[str] = (), *, fenced: bool = False
+    ) -> None:
         """Write all entries, or none: one `UpdateKeys`, tried again when another writer was faster.
 
         Args:
             puts: Values by key.
             deletes: Keys to delete; one that is not there is no mistake.
+            fenced: Only if nobody else has written since the last answer of the store: a conflict
+                is not tried again, because the caller has to decide anew what to write.
 
         Raises:
             StoreConflictError: Another writer was faster at every try.
@@ -135,8 +147,10 @@ class StoreWriter:
         """
         failures = 0
         while True:
-            if self._etag is None:
+            if self._etag is None and not fenced:
                 self.connect()
+            if self._etag is None:
+                raise StoreConflictError(f"{self._store_arn}: its ETag is not known")
             try:
                 written = self._client.update_keys(
                     KvsARN=self._store_arn,
@@ -152,7 +166,9 @@ class StoreWriter:
                 if not is_conflict and not _is_passing(error):
                     raise _as_store_error(error, self._store_arn) from error
                 failures += 1
-                if not self._backoff.wait(failures):
+                if fenced:
+                    raise StoreConflictError(_explain(error, self._store_arn)) from error
+                if not self.backoff.wait(failures):
                     if not is_conflict:
                         raise _as_store_error(error, self._store_arn) from error
                     raise StoreConflictError(

@@ -15,6 +15,7 @@ Items forget themselves (`ttl`) some time after their answer has expired.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -331,54 +332,47 @@ def _dependency(record: Record, subject: str) -> Item:
     return {**_id(f"subject#{subject}", record.key), "ttl": {"N": str(_ttl(record))}}
 
 
+# What no index and no condition needs is one attribute, as JSON: less to send, store and read.
+_FULL = (
+    "event_id",
+    "expires_at_s",
+    "fresh_until_s",
+    "subjects",
+    "value_bytes",
+    "body",
+    "owner",
+    "version",
+    "scope",
+    "content_hash",
+    "freshness_sla_s",
+    "fallback",
+    "confidence",
+    "half_life_s",
+    "floor",
+)
+
+
 def _item(record: Record) -> Item:
+    full = {name: getattr(record, name) for name in _FULL}
     item = {
         **_id(f"answer#{record.key}", RECORD),
-        "event_id": {"S": record.event_id},
         "generated_ms": {"N": str(record.generated_at_ms)},
-        "expires": {"N": str(record.expires_at_s)},
-        "fresh_until": {"N": str(record.fresh_until_s)},
-        "invalidated_by": {"L": [{"S": subject} for subject in record.subjects]},
         "predicted_use": {"N": f"{record.predicted_use:.9f}"},
-        "value_bytes": {"N": str(record.value_bytes)},
-        "body": {"S": record.body},
-        "owner": {"S": record.owner},
-        "version": {"S": record.version},
-        "scope": {"S": record.scope},
-        "content_hash": {"S": record.content_hash},
-        "freshness_sla": {"N": str(record.freshness_sla_s)},
-        "fallback_if_stale": {"S": record.fallback},
         "ttl": {"N": str(_ttl(record))},
+        "full": {"S": json.dumps(full, separators=(",", ":"))},
     }
     if record.is_stored:
         item["kind"] = {"S": _STORED}
         item["due"] = {"N": str(min(record.expires_at_s, record.fresh_until_s))}
-    if record.confidence is not None:
-        item["confidence"] = {"N": f"{record.confidence:.9f}"}
-        item["half_life"] = {"N": str(record.half_life_s)}
-        item["floor"] = {"N": f"{record.floor:.9f}"}
     return item
 
 
 def _record(item: Item) -> Record:
+    full = json.loads(item["full"]["S"])
     return Record(
-        item["pk"]["S"].partition("#")[2],
-        item["event_id"]["S"],
-        int(item["generated_ms"]["N"]),
-        int(item["expires"]["N"]),
-        int(item["fresh_until"]["N"]),
-        tuple(subject["S"] for subject in item["invalidated_by"]["L"]),
-        float(item["predicted_use"]["N"]),
-        int(item["value_bytes"]["N"]),
-        item["body"]["S"],
-        item["owner"]["S"],
-        item["version"]["S"],
-        item["scope"]["S"],
-        item["content_hash"]["S"],
-        int(item["freshness_sla"]["N"]),
-        item["fallback_if_stale"]["S"],
-        "kind" in item,
-        float(item["confidence"]["N"]) if "confidence" in item else None,
-        int(item["half_life"]["N"]) if "half_life" in item else 0,
-        float(item["floor"]["N"]) if "floor" in item else 0.0,
+        key=item["pk"]["S"].partition("#")[2],
+        generated_at_ms=int(item["generated_ms"]["N"]),
+        predicted_use=float(item["predicted_use"]["N"]),
+        is_stored="kind" in item,
+        **{**full, "subjects": tuple(full["subjects"])},
     )

@@ -15,6 +15,9 @@ Killed anywhere, the messages come again (SQS keeps what was not acknowledged) a
 done once more with the same result: the paths, the values and the items are functions of the
 message. What has passed step 6 is recognised and not written a second time.
 
+What the registry has said is remembered from batch to batch, for as long as the store's ETag proves
+that nobody else has written; when somebody has, what to write is decided anew.
+
 A message that will never succeed goes to the dead letters with its reason and holds nobody up. A
 fault that passes (store, table or bucket not to be had) gives the message and all after it back
 to the queue, so that the order stays.
@@ -45,7 +48,7 @@ from origin.precompute.dead_letters import DeadLetters
 from origin.precompute.messages import MAX_KEYS, Delete, Message, NewVersion, Put, parse_message
 from origin.precompute.metrics import metric_line
 from origin.precompute.registry import Known, Record, Registry, RegistryBusyError, record_of
-from origin.store import StoreError, StoreRefusedError, StoreWriter
+from origin.store import StoreConflictError, StoreError, StoreRefusedError, StoreWriter
 
 # Amazon CloudFront Developer Guide "Quotas", "Quotas on key value stores": 5 MB.
 STORE_MAX_BYTES = 5 * 1024 * 1024
@@ -53,6 +56,8 @@ EVICT_ABOVE_BYTES = 4_700_000
 # So much is evicted at once, that not every write has to evict.
 _EVICT_TO = 0.9
 _NAMED_MAX = 100
+# Records of some 1.5 KB each, in a function of 512 MB.
+_REMEMBERED_MAX = 20_000
 
 _PASSING = (StoreError, BotoCoreError, ClientError, RegistryBusyError)
 
@@ -153,6 +158,9 @@ class AnswerWriter:
     evict_above_bytes: int = EVICT_ABOVE_BYTES
     now_s: Callable[[], float] = time.time
     say: Callable[[str], None] = print
+    # What the registry has said, or that it had nothing; true as long as only this writer writes.
+    _remembered: dict[str, Record | None] = field(default_factory=dict)
+    _connections: int = 0
 
     def handle(self, event: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
         """One batch of an SQS event source mapping with ReportBatchItemFailures.
@@ -175,9 +183,10 @@ class AnswerWriter:
         try:
             letters = self._read(left, tally)
             left = [letter.record for letter in letters]
-            known = self._look_up([letter.message for letter in letters])
+            messages = [letter.message for letter in letters]
+            known = self._look_up(messages)
             for group in _groups(letters):
-                self._write_group(group, known, tally)
+                self._write_group(group, messages, known, tally)
                 del left[: len(group)]
         except _PASSING as error:
             self.say(f"[ERROR] {len(left)} messages go back to the queue: {error}")
@@ -201,15 +210,50 @@ class AnswerWriter:
             for artifact in message.answers if isinstance(message, Put) else ():
                 subjects += artifact.contract.invalidated_by
                 scopes += [artifact.source.scope] if artifact.source.scope else []
-        return self.registry.look_up(keys, subjects, scopes)
+        self._doubt()
+        unknown = [key for key in keys if key not in self._remembered]
+        known = self.registry.look_up(unknown, subjects, scopes)
+        self._remembered.update({key: known.records.get(key) for key in unknown})
+        for key in keys:
+            record = self._remembered[key]
+            if record is not None:
+                known.records[key] = record
+        return known
 
-    def _write_group(self, group: Sequence[_Letter], known: Known, tally: Tally) -> None:
+    def _doubt(self) -> None:
+        """Forget what somebody else may have changed: the store's ETag tells of every write."""
+        if not self.store.is_connected:
+            self.store.connect()
+        if self.store.connections != self._connections or len(self._remembered) > _REMEMBERED_MAX:
+            self._remembered.clear()
+            self._connections = self.store.connections
+
+    def _write_group(
+        self,
+        group: Sequence[_Letter],
+        messages: Sequence[Message],
+        known: Known,
+        tally: Tally,
+    ) -> None:
+        failures = 0
         try:
-            self._write(group, known, tally)
+            while True:
+                try:
+                    self._write(group, known, tally)
+                    return
+                except StoreConflictError:
+                    failures += 1
+                    if not self.store.backoff.wait(failures):
+                        raise
+                    # Somebody else has written: what was decided is decided anew.
+                    fresh = self._look_up(messages)
+                    known.records, known.versions = fresh.records, fresh.versions
+                    known.changed_ms = fresh.changed_ms
         except StoreRefusedError as error:
             if len(group) > 1:
                 for letter in group:
-                    self._write_group([letter], known, tally)
+                    self._doubt()
+                    self._write_group([letter], messages, known, tally)
                 return
             self.store.connect()
             if self.store.size_bytes + MAX_KEYS * MAX_VALUE_BYTES > STORE_MAX_BYTES:
@@ -230,9 +274,9 @@ class AnswerWriter:
             self._make_room(call, known, tally)
             if call.wrong_bodies:
                 self.bodies.delete(call.wrong_bodies)
-            self.store.update(call.puts, sorted(call.deletes))
+            self.store.update(call.puts, sorted(call.deletes), fenced=True)
             tally.calls += 1
-            self.registry.save(records, known)
+            self._save(records, known)
         known.versions.update(call.versions)
         tally.stored += call.stored
         tally.deleted += sorted(call.deletes)
@@ -310,8 +354,6 @@ class AnswerWriter:
 
     def _make_room(self, call: _Call, known: Known, tally: Tally) -> None:
         """Evict by predicted use, lowest first, when the store would grow too large."""
-        if not self.store.size_bytes:
-            self.store.connect()
         added = sum(len(key.encode()) + len(value.encode()) for key, value in call.puts.items())
         too_much = self.store.size_bytes + added - self.evict_above_bytes
         if not call.puts or too_much <= 0:
@@ -320,13 +362,18 @@ class AnswerWriter:
         victims = list(_until(self.registry.least_used(), to_free, without=set(call.records)))
         for first in range(0, len(victims), MAX_KEYS):
             part = victims[first : first + MAX_KEYS]
-            self.store.update({}, [record.key for record in part])
+            self.store.update({}, [record.key for record in part], fenced=True)
             tally.calls += 1
             gone = [replace(one, is_stored=False, subjects=(), body="") for one in part]
             known.records.update({one.key: one for one in part})
-            self.registry.save(gone, known)
+            self._save(gone, known)
             self.bodies.delete((one.body, one.key.partition("_")[2]) for one in part if one.body)
             tally.evicted += [one.key for one in part]
+
+    def _save(self, records: Sequence[Record], known: Known) -> None:
+        """Into the registry, and into this writer's own memory."""
+        self.registry.save(records, known)
+        self._remembered.update({record.key: record for record in records})
 
     # --- telling --------------------------------------------------------------------------------
 

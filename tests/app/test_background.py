@@ -239,7 +239,7 @@ def test_answers_are_made_anew_when_a_change_asks_for_it(backend: Backend) -> No
     item = registry.get_item(
         TableName="answer-registry", Key={"pk": {"S": f"answer#{key}"}, "sk": {"S": "record"}}
     )["Item"]
-    subject = item["invalidated_by"]["L"][0]["S"]
+    subject = json.loads(item["full"]["S"])["subjects"][0]
     changed_s = now_s()
     backend.tell(
         "StateChanged",
