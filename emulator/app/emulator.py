@@ -101,9 +101,10 @@ class Emulator:
         # A reload reads localpop.toml anew, for the deployer.
         settings = self.deployer.settings
         declared = read_template(settings.templates, settings.parameters, settings.answers)
+        plan = self.background.plan(declared.background) if self.background else None
         deployed = await self.deployer.deploy(declared)
-        if self.background is not None:
-            await self.background.deploy(declared.background)
+        if self.background is not None and plan is not None:
+            await self.background.deploy(plan)
         self.edge.site = deployed.site
         self._files = deployed.files
         return deployed
@@ -409,7 +410,7 @@ async def running(
             log=logs.add,
         )
         stack.push_async_callback(background.close)
-        await background.deploy(emulator.deployer.declared.background)
+        await background.deploy(background.plan(emulator.deployer.declared.background))
         emulator.background = background
 
         async def reset() -> None:

@@ -6,6 +6,7 @@ One object that the endpoint, the deployment of templates and the end of localpo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -38,6 +39,23 @@ from emulator.stores.queues import Queues
 from emulator.values.account import Kind
 from emulator.values.function_logs import FunctionLogLine
 from emulator.wire.dates import iso_date
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be made of a template.
+
+    Args:
+        queues: Attributes by name.
+        documents: What EventBridge and its Scheduler keep, by kind and key.
+        of_others: What moto makes, by service.
+        mappings: Event source mappings, by UUID.
+    """
+
+    queues: Mapping[str, Mapping[str, str]]
+    documents: dict[Kind, dict[str, Mapping[str, Any]]]
+    of_others: Mapping[str, Sequence[Declared]]
+    mappings: Mapping[str, Mapping[str, Any]]
 
 
 class Background:
@@ -126,21 +144,51 @@ class Background:
         schedule = parse_schedule(rule["ScheduleExpression"], once=False)
         return Timed(rule["Arn"], schedule, rule["CreatedMs"], fire)
 
-    async def deploy(self, declared: Sequence[ResourceDeclaration]) -> None:
-        """Make what a template declares; what it declared before and no more is gone.
+    def plan(self, declared: Sequence[ResourceDeclaration]) -> Plan:
+        """What a template declares, checked; nothing has changed yet.
 
         Raises:
-            ConfigError: A service refuses one of them; what was in use stays so.
+            ConfigError: A service would refuse one of them.
         """
-        await self._deploy_queues([one for one in declared if one.kind == "AWS::SQS::Queue"])
         documents = _event_documents(declared, self._clock.epoch_ms())
         documents |= self._schedule_documents(declared)
-        self._keep_beginnings(documents)
-        self.events.registry.declare(documents)
-        self._others.declare(_calls_of_others(declared))
-        await self._deploy_mappings(
-            [one for one in declared if one.kind == "AWS::Lambda::EventSourceMapping"]
+        return Plan(
+            self._checked(declared, "AWS::SQS::Queue", self.sqs.check),
+            documents,
+            _calls_of_others(declared),
+            self._checked(
+                declared,
+                "AWS::Lambda::EventSourceMapping",
+                lambda name, properties: self.mappings.check(properties),
+            ),
         )
+
+    def _checked(
+        self,
+        declared: Sequence[ResourceDeclaration],
+        kind: str,
+        check: Callable[[str, Mapping[str, Any]], None],
+    ) -> dict[str, Mapping[str, Any]]:
+        found: dict[str, Mapping[str, Any]] = {}
+        for one in declared:
+            if one.kind != kind:
+                continue
+            try:
+                check(one.name, one.properties)
+            except ApiError as error:
+                raise ConfigError(
+                    f"{one.logical_id}: {error.message}", where=one.where, mend="Mend it there."
+                ) from None
+            found[one.name] = one.properties
+        return found
+
+    async def deploy(self, plan: Plan) -> None:
+        """Make what a template declares; what it declared before and no more is gone."""
+        await self.sqs.declare(plan.queues)
+        self._keep_beginnings(plan.documents)
+        self.events.registry.declare(plan.documents)
+        self._others.declare(plan.of_others)
+        await self.mappings.declare(plan.mappings)
 
     def _schedule_documents(
         self, declared: Sequence[ResourceDeclaration]
@@ -174,26 +222,6 @@ class Background:
                     documents[kind][key] = {**document, name: before[1]}
                 began[document["Arn"]] = (expression, documents[kind][key][name])
         self._began = began
-
-    async def _deploy_mappings(self, declared: Sequence[ResourceDeclaration]) -> None:
-        for one in declared:
-            try:
-                self.mappings.check(one.properties)
-            except ApiError as error:
-                raise ConfigError(
-                    f"{one.logical_id}: {error.message}", where=one.where, mend="Mend the mapping."
-                ) from None
-        await self.mappings.declare({one.name: one.properties for one in declared})
-
-    async def _deploy_queues(self, declared: Sequence[ResourceDeclaration]) -> None:
-        for one in declared:
-            try:
-                self.sqs.check(one.name, one.properties)
-            except ApiError as error:
-                raise ConfigError(
-                    f"{one.logical_id}: {error.message}", where=one.where, mend="Mend the queue."
-                ) from None
-        await self.sqs.declare({one.name: one.properties for one in declared})
 
     async def start(self) -> None:
         """Go on where the last run ended; the template's resources are there by now."""

@@ -124,8 +124,8 @@ class OtherServices:
             declared: By service: operations with their inputs, in order. One that is refused
                 because the thing is there already is no mistake.
         """
-        with self._declaring:
-            self._declared = {service: list(calls) for service, calls in declared.items()}
+        # One assignment, without the lock: whoever holds it may be waiting for moto to load.
+        self._declared = {service: list(calls) for service, calls in declared.items()}
 
     async def fetch_object(self, bucket: str, key: str) -> bytes:
         """An S3 object's bytes.

@@ -10,7 +10,7 @@ AWS: the resource types' pages in the CloudFormation template reference, read 20
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -341,6 +341,39 @@ def _mapping(properties: Properties, where: str, notes: Notes) -> Properties:
             f"An event source mapping of {target_kind(source) or 'that source'}", where=where
         )
     return properties
+
+
+def check_visibility(
+    declared: Sequence[ResourceDeclaration], timeouts_s: Mapping[str, int], notes: Notes
+) -> None:
+    """Note mappings that Lambda refuses: a message must stay hidden while its function runs.
+
+    Lambda DG services-sqs-configure, read 2026-11-21.
+
+    Args:
+        declared: The project's resources.
+        timeouts_s: Functions' time-outs, by name.
+        notes: Where mistakes go.
+    """
+    visibilities = {
+        one.arn: int(one.properties.get("VisibilityTimeout") or 30)
+        for one in declared
+        if one.kind == "AWS::SQS::Queue"
+        and str(one.properties.get("VisibilityTimeout") or 30).isdecimal()
+    }
+    for one in declared:
+        if one.kind != "AWS::Lambda::EventSourceMapping":
+            continue
+        visibility_s = visibilities.get(one.properties["EventSourceArn"])
+        function = str(one.properties.get("FunctionName") or "").rpartition(":function:")[2]
+        timeout_s = timeouts_s.get(function.partition(":")[0])
+        if visibility_s is not None and timeout_s is not None and visibility_s < timeout_s:
+            notes.error(
+                f"Queue visibility timeout: {visibility_s} seconds is less than Function timeout: "
+                f"{timeout_s} seconds.",
+                one.where,
+                "Give the queue a longer VisibilityTimeout; AWS advises six times the function's.",
+            )
 
 
 _CONVERSIONS: Final[Mapping[str, Callable[[Properties, str, Notes], Properties]]] = {

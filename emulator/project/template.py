@@ -16,7 +16,7 @@ from typing import Final
 from emulator.errors import ConfigError, NotEmulated
 from emulator.project import code, not_emulated
 from emulator.project.account import ProjectAccount
-from emulator.project.background import read_background
+from emulator.project.background import check_visibility, read_background
 from emulator.project.declarations import (
     BucketDeclaration,
     FunctionDeclaration,
@@ -158,7 +158,7 @@ class _ProjectReader:
             distributions=distributions,
             function_urls=self._function_urls(distributions),
             buckets=self._buckets(),
-            background=self._background(),
+            background=self._background(regional),
             files=(
                 *self.stacks.files,
                 *self.account.nested_files,
@@ -396,12 +396,15 @@ class _ProjectReader:
                 found.append(BucketDeclaration(logical_id, name, resources.stack.region, attached))
         return tuple(found)
 
-    def _background(self) -> tuple[ResourceDeclaration, ...]:
+    def _background(
+        self, lambdas: Sequence[LambdaFunctionDeclaration]
+    ) -> tuple[ResourceDeclaration, ...]:
         """What works behind the viewers' back."""
         found: list[ResourceDeclaration] = []
         for resources in self.account.resources:
             with self.notes.caught():
                 found += read_background(resources, self.notes)
+        check_visibility(found, {one.name: one.timeout_s for one in lambdas}, self.notes)
         return tuple(found)
 
     def _check_counts(self) -> None:

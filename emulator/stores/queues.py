@@ -113,7 +113,7 @@ class Queue:
         self._in_flight: dict[str, Message] = {}
         self._delayed: dict[int, Message] = {}
         self._old_receipts: OrderedDict[str, None] = OrderedDict()
-        self._sent: dict[tuple[str, str], tuple[float, Message]] = {}
+        self._sent: OrderedDict[tuple[str, str], tuple[float, Message]] = OrderedDict()
         self._waiters: set[asyncio.Future[None]] = set()
 
     # --- looking ----------------------------------------------------------------------------
