@@ -157,6 +157,25 @@ def test_a_saved_template_changes_the_rules(running: Localpop) -> None:
     assert found == ['{"user_id": "user-before"}', '{"user_id": "guest-1"}']
 
 
+def test_a_reset_makes_everything_anew(running: Localpop) -> None:
+    """What the API made is gone; the template's queues, rules and tables are as at the start."""
+    events, sqs = clients(running)
+    with contextlib.closing(events), contextlib.closing(sqs):
+        sqs.create_queue(QueueName="own")
+        events.create_event_bus(Name="own")
+        running.control("POST", "/_localpop/reset", {})
+        urls = sqs.list_queues()["QueueUrls"]
+        buses = [one["Name"] for one in events.list_event_buses()["EventBuses"]]
+        rules = events.list_rules(EventBusName="answers")["Rules"]
+    with contextlib.closing(client("dynamodb", running.aws_url)) as dynamodb:
+        count = dynamodb.scan(TableName="registry")["Count"]
+
+    assert [url.rpartition("/")[2] for url in urls] == ["localpop-Dead.fifo", "writes.fifo"]
+    assert buses == ["default", "answers"]
+    assert len(rules) == 1
+    assert count == 0
+
+
 def test_commands_know_the_queue(tmp_path: Path) -> None:
     """${Writes} is the queue's URL, ${Dead.Arn} its ARN, as at AWS."""
     (tmp_path / "template.yaml").write_text(TEMPLATE)

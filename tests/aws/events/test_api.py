@@ -205,6 +205,39 @@ def test_events_go_on_to_another_bus(
     assert json.loads(message["Body"])["id"] == put["Entries"][0]["EventId"]
 
 
+def test_a_state_machine_is_started(account: Endpoint, events: Any, bus: str, name: str) -> None:
+    """With the shaped event as its input."""
+    definition = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
+    with contextlib.closing(client("stepfunctions", account.url)) as states:
+        machine = states.create_state_machine(
+            name=name, definition=json.dumps(definition), roleArn=ROLE
+        )["stateMachineArn"]
+        rule(events, bus, machine, RoleArn=ROLE, InputPath="$.detail")
+        events.put_events(Entries=[entry(bus, user_id="u")])
+        account.run(account.background.events.deliveries.settle())
+        (execution,) = states.list_executions(stateMachineArn=machine)["executions"]
+        told = states.describe_execution(executionArn=execution["executionArn"])
+    missing = refusal(
+        events.put_targets, Rule="rule-0", EventBusName=bus, Targets=[{"Id": "b", "Arn": machine}]
+    )
+
+    assert json.loads(told["input"]) == {"user_id": "u"}
+    assert missing == ("ValidationException", f"RoleArn is required for target {machine}.")
+
+
+def test_a_log_group_gets_the_event(account: Endpoint, events: Any, bus: str, name: str) -> None:
+    """One stream for each event."""
+    group = f"/aws/events/{name}"
+    with contextlib.closing(client("logs", account.url)) as logs:
+        logs.create_log_group(logGroupName=group)
+        rule(events, bus, f"arn:aws:logs:us-east-1:123456789012:log-group:{group}")
+        events.put_events(Entries=[entry(bus, user_id="u")])
+        account.run(account.background.events.deliveries.settle())
+        found = logs.filter_log_events(logGroupName=group)["events"]
+
+    assert [json.loads(one["message"])["detail"] for one in found] == [{"user_id": "u"}]
+
+
 def test_entries_fail_one_by_one(events: Any, bus: str) -> None:
     """Each wrong entry has its own error; the good one is accepted."""
     good = entry(bus, a=1)

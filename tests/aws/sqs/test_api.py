@@ -67,6 +67,15 @@ def test_a_message_comes_back_as_it_was_sent(sqs: Any, name: str) -> None:
     assert message["Attributes"]["ApproximateReceiveCount"] == "1"
 
 
+def test_aws_own_url_names_the_queue_too(sqs: Any, name: str) -> None:
+    """What Ref gives in a template; boto3 sends to the endpoint whatever the URL's host is."""
+    make(sqs, name)
+    url = f"https://sqs.us-east-1.amazonaws.com/123456789012/{name}"
+    sqs.send_message(QueueUrl=url, MessageBody="m")
+
+    assert [one["Body"] for one in take(sqs, url)] == ["m"]
+
+
 def test_a_received_message_is_hidden_until_its_time_is_over(sqs: Any, name: str) -> None:
     """VisibilityTimeout, changed to nothing, gives it back with a higher count."""
     url = make(sqs, name)
