@@ -143,6 +143,10 @@ class Deployer:
             if fresh.get(arn) is not loaded:
                 # Requests under way keep their environment; idle ones end.
                 self.lambdas.unload(loaded)
+        # What has been unloaded must not come back when its files do.
+        self._regional = {
+            arn: kept for arn, kept in self._regional.items() if fresh.get(arn) is kept[1]
+        }
         self._loaded = fresh
         self.declared, self._edge_functions = declared, edge_functions
         return Deployed(self.site(), said_once(warnings), self._files(declared), tuple(held_back))

@@ -20,7 +20,7 @@ from emulator.aws.events.api import (
     destination_document,
     scheduled_event,
 )
-from emulator.aws.events.registry import bus_name
+from emulator.aws.events.registry import DEFAULT_BUS, bus_name
 from emulator.aws.in_process import InProcess
 from emulator.aws.other_services import Declared, OtherServices
 from emulator.aws.scheduler.api import SchedulerApi, group_document, schedule_document
@@ -107,6 +107,7 @@ class Background:
             declared=lambda: declared().state_machines,
             interpreter=interpreter,
             log=log,
+            tell=self._tell_of_execution,
         )
         in_process.add("states", self.states.call)
         self.jobs = BedrockJobs(
@@ -234,6 +235,7 @@ class Background:
         """Begin nothing more, while what is under way can still call the endpoint."""
         await self.schedules.close()
         await self.mappings.close()
+        await self.states.drain()
 
     async def close(self) -> None:
         """End in order: nothing that was accepted is lost."""
@@ -242,6 +244,19 @@ class Background:
         await self.states.close()
         await self.jobs.close()
         await self.sqs.keep_messages()
+
+    def _tell_of_execution(self, describe: Callable[[], Mapping[str, Any]]) -> None:
+        """As Step Functions does (Step Functions guide, eventbridge-integration)."""
+        if not self.events.registry.matching(DEFAULT_BUS):
+            return
+        described = describe()
+        kept = ("executionArn", "stateMachineArn", "name", "status", "input", "output", "error")
+        detail: dict[str, Any] = {name: described.get(name) for name in (*kept, "cause")}
+        for name in ("startDate", "stopDate"):
+            detail[name] = int(described[name]) if name in described else None
+        kind = "Step Functions Execution Status Change"
+        arn = str(described["executionArn"])
+        self.events.publish_of_aws("aws.states", kind, detail, [arn])
 
     async def reset(self) -> None:
         """Forget queues; the account forgets the rest."""

@@ -222,13 +222,20 @@ class EventsApi:
             return _refused("ThrottlingException", "Rate exceeded")
         return {"EventId": event["id"]}
 
-    def publish_of_aws(self, source: str, detail_type: str, detail: Mapping[str, Any]) -> None:
+    def publish_of_aws(
+        self,
+        source: str,
+        detail_type: str,
+        detail: Mapping[str, Any],
+        resources: Sequence[str] = (),
+    ) -> None:
         """Put an event of an AWS service on the default bus, as the service itself would.
 
         Args:
             source: Such as `aws.bedrock`.
             detail_type: Its detail type.
             detail: Its detail.
+            resources: ARNs that it is about.
         """
         event = {
             "version": "0",
@@ -238,7 +245,7 @@ class EventsApi:
             "account": ACCOUNT_ID,
             "time": _time(None, self._clock),
             "region": REGION,
-            "resources": [],
+            "resources": list(resources),
             "detail": detail,
         }
         self.publish(DEFAULT_BUS, event, orjson.dumps(event).decode())

@@ -20,7 +20,7 @@ from emulator.aws.answers import Answer
 from emulator.aws.call import ApiCall
 from emulator.aws.cloudfront.control_plane import Operation, Shape
 from emulator.aws.models import LazyModel
-from emulator.aws.step_functions.executions import Execution, Executions, Runner, describe
+from emulator.aws.step_functions.executions import Execution, Executions, Runner, Tell, describe
 from emulator.aws.step_functions.machines import Machines, invalid_arn, machine_arn, require_name
 from emulator.clock import Clock
 from emulator.errors import ApiError, NotEmulated
@@ -56,6 +56,7 @@ class StepFunctionsApi:
         interpreter: What runs executions in place of the native runner; also asked about tokens
             that nobody here knows.
         log: Gets a line when an execution begins, and one when it ends.
+        tell: Told of each change of a standard execution's status.
         chance: Where names and tokens come from.
     """
 
@@ -68,6 +69,7 @@ class StepFunctionsApi:
         declared: Callable[[], Sequence[StateMachineDeclaration]] = tuple,
         interpreter: Runner | None = None,
         log: Callable[[FunctionLogLine], None] | None = None,
+        tell: Tell = lambda describe: None,
         chance: random.Random | None = None,
     ) -> None:
         self._account, self._clock, self._call_service = account, clock, call
@@ -76,7 +78,7 @@ class StepFunctionsApi:
         self.machines = Machines(account, declared, is_native=interpreter is None)
         self._is_native = interpreter is None
         native = StateMachineRunner(clock, call, self._finished, self.tokens, chance)
-        self.executions = Executions(clock, interpreter or native, chance, log)
+        self.executions = Executions(clock, interpreter or native, chance, log, tell)
         self._model = LazyModel(
             "stepfunctions", ErrorWords("SerializationException", "ValidationException")
         )
@@ -131,6 +133,10 @@ class StepFunctionsApi:
         if known is None:
             raise NotEmulated(f"The AWS operation states:{operation}")
         return await known(given)
+
+    async def drain(self) -> None:
+        """Let what runs come to its end, for a moment."""
+        await self.executions.drain()
 
     async def close(self) -> None:
         """Abort what still runs."""

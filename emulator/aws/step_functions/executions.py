@@ -9,7 +9,7 @@ import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from emulator.clock import Clock
 from emulator.errors import ApiError
@@ -28,8 +28,14 @@ ENDED_KEPT: Final = 1_000
 """So many executions that have ended can still be described; at AWS those of 90 days."""
 # Ours: at AWS a million standard executions may be open.
 _RUNNING_MAX: Final = 10_000
+# Who presses Ctrl-C does not want to wait longer.
+_DRAIN_MS: Final = 3_000.0
 
 _log = logging.getLogger(__name__)
+
+
+Tell: TypeAlias = Callable[[Callable[[], Mapping[str, Any]]], None]
+"""Told of a change, with what DescribeExecution would say, for who wants to know."""
 
 
 class Runner(Protocol):
@@ -74,6 +80,7 @@ class Executions:
         runner: Runs them.
         chance: Where names come from that nobody gave.
         log: Gets a line when one begins, and one when it ends.
+        tell: Told of each change of a standard one's status, with what describes it.
         ended_kept: How many of those that have ended can still be described.
     """
 
@@ -83,10 +90,11 @@ class Executions:
         runner: Runner,
         chance: random.Random,
         log: Callable[[FunctionLogLine], None] | None,
+        tell: Tell = lambda describe: None,
         ended_kept: int = ENDED_KEPT,
     ) -> None:
         self._clock, self.runner, self._chance, self._log = clock, runner, chance, log
-        self._kept = ended_kept
+        self._kept, self._tell = ended_kept, tell
         self._all: dict[str, Execution] = {}
         self._ended: deque[str] = deque()
         self._running = 0
@@ -128,6 +136,7 @@ class Executions:
     async def _run(self, execution: Execution) -> None:
         start = execution.start
         self._say(execution, f"ExecutionStarted {start.name}")
+        self._tell_status(execution)
         try:
             outcome = await self.runner.run(start, execution.history)
         except asyncio.CancelledError:
@@ -148,6 +157,7 @@ class Executions:
         self._ended.append(start.arn)
         while len(self._ended) > self._kept:
             self._all.pop(self._ended.popleft(), None)
+        self._tell_status(execution)
         execution.done.set()
 
     def stop(self, execution: Execution, error: str | None, cause: str | None) -> None:
@@ -182,6 +192,19 @@ class Executions:
             ):
                 yield execution
 
+    async def drain(self) -> None:
+        """Let what runs come to its end, for a moment."""
+        running = {one.task for one in self._all.values() if one.task and not one.task.done()}
+        if not running:
+            return
+        _log.info("%d executions of state machines are given a moment to end", len(running))
+        timer = asyncio.create_task(self._clock.sleep_ms(_DRAIN_MS))
+        while running and not timer.done():
+            await asyncio.wait({timer, *running}, return_when=asyncio.FIRST_COMPLETED)
+            running = {task for task in running if not task.done()}
+        timer.cancel()
+        await asyncio.gather(timer, return_exceptions=True)
+
     async def close(self) -> None:
         """Abort everything that still runs; standard workflows too, whose state is not kept."""
         running = [one.task for one in self._all.values() if one.task and not one.task.done()]
@@ -194,6 +217,10 @@ class Executions:
         await _cancelled([one.task for one in self._all.values() if one.task])
         self._all.clear()
         self._ended.clear()
+
+    def _tell_status(self, execution: Execution) -> None:
+        if execution.start.machine.kind is MachineType.STANDARD:
+            self._tell(lambda: describe(execution))
 
     def _say(self, execution: Execution, message: str) -> None:
         if self._log is not None:

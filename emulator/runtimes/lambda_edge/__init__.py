@@ -11,6 +11,9 @@ The nouns, in Lambda's own words:
 - A **package** is the folder that Lambda would unpack (`package.py`); a handler finds its own
   files, what Lambda ships and what its requirements.txt names, and nothing else (`modules.py`).
 
+Functions that run in their Region, and not at the edge, run in the same sandboxes: with variables,
+with Lambda's own limits, and in a pool of their own, so that no viewer waits for them.
+
 What a sandbox is not: a wall. A handler runs as the user who started the emulator, with that user's
 files, network and real `/tmp` (`TMPDIR` is its own), and goes on running between two invocations,
 where Lambda would freeze it.

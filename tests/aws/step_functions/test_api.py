@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.aws.cloudfront.shapes import ROLE
-from tests.aws.endpoint import Endpoint, client
+from tests.aws.endpoint import Endpoint, Options, client, running_endpoint
 from tests.aws.step_functions.conftest import States
 
 PASS = {"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}}
@@ -242,10 +242,39 @@ def test_a_stopped_machine_leaves_nothing_behind(states: States) -> None:
     assert time.monotonic() - started_s < 20
 
 
+def test_the_end_of_an_execution_is_an_event(states: States, account: Endpoint) -> None:
+    """On the default bus, with its output; a rule can wait for it."""
+    events, queues = client("events", account.url), client("sqs", account.url)
+    queue = queues.create_queue(QueueName="ends")["QueueUrl"]
+    pattern = {"source": ["aws.states"], "detail": {"status": ["SUCCEEDED"], "name": ["told"]}}
+    events.put_rule(Name="ends", EventPattern=json.dumps(pattern))
+    target = {"Id": "q", "Arn": "arn:aws:sqs:us-east-1:123456789012:ends"}
+    events.put_targets(Rule="ends", Targets=[target])
+    execution = states.start(states.create(PASS), {"a": 1}, name="told")
+    (message,) = queues.receive_message(QueueUrl=queue, WaitTimeSeconds=10)["Messages"]
+    events.remove_targets(Rule="ends", Ids=["q"])
+    event = json.loads(message["Body"])
+
+    assert event["detail-type"] == "Step Functions Execution Status Change"
+    assert event["resources"] == [event["detail"]["executionArn"]] == [execution]
+    assert json.loads(event["detail"]["output"]) == {"a": 1}
+    assert isinstance(event["detail"]["stopDate"], int)
+
+
+def test_an_orderly_end_gives_executions_a_moment(tmp_path: Any) -> None:
+    """What ends within three seconds is not lost; what goes on longer is aborted."""
+    short = {"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": 1, "End": True}}}
+    with running_endpoint(tmp_path / "stores.sqlite3", Options(control=True)) as endpoint:
+        made = States(client("stepfunctions", endpoint.url))
+        for definition in (short, WAIT):
+            made.start(made.create(definition))
+        running = [*endpoint.background.states.executions._all.values()]
+
+    assert [str(one.status) for one in running] == ["SUCCEEDED", "ABORTED"]
+
+
 def test_a_machine_made_through_the_api_survives_a_restart(tmp_path: Any) -> None:
     """Its executions do not."""
-    from tests.aws.endpoint import Options, running_endpoint
-
     path = tmp_path / "stores.sqlite3"
     with running_endpoint(path, Options(control=True)) as first:
         made = client("stepfunctions", first.url)
