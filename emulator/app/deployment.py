@@ -112,7 +112,7 @@ def deployment(
                 where=str(settings.template),
                 mend="Deploy it with CloudFormation: aws cloudformation deploy.",
             )
-        package = packager(Path(out), with_boto3=wanted.with_boto3)
+        package = packager(Path(out), tell, with_boto3=wanted.with_boto3)
         yield Deployment(target, template, ledger, package, RealClock(), tell, wanted.distribution)
 
 
@@ -164,11 +164,12 @@ def ledger_of(settings: LocalSettings, target: Target, said: str) -> Iterator[Le
         yield open_ledger(settings.state, ledger.stack, target.account)
 
 
-def packager(out: Path, *, with_boto3: bool = False) -> Packager:
+def packager(out: Path, tell: Tell, *, with_boto3: bool = False) -> Packager:
     """Makes zips; each one once.
 
     Args:
         out: Where to.
+        tell: Told what is being packaged: pip may take a while.
         with_boto3: Whether boto3 is vendored.
     """
     made: dict[str, Code] = {}
@@ -176,6 +177,7 @@ def packager(out: Path, *, with_boto3: bool = False) -> Packager:
     def package(declared: LambdaFunctionDeclaration) -> Code:
         key = json.dumps([declared.name, declared.baked], sort_keys=True, default=str)
         if key not in made:
+            tell(f"package {declared.name}")
             artifact = package_lambda(declared, out, with_boto3=with_boto3)
             file = out / artifact.file
             made[key] = Code(file, artifact.code_sha256, artifact.size_bytes, artifact.warnings)

@@ -32,9 +32,8 @@ examples:
   localpop deploy --distribution E1ABCDEFGHIJKL                 on one that is there already
 
 It goes where the SDK's own settings lead (AWS_PROFILE, AWS_ENDPOINT_URL …) and says where that is.
-Interrupted, it goes on when it is run again. Nobody but this deployment's own resources is changed
-or deleted. Buckets, queues, tables and Regional functions of a template are CloudFormation's:
-docs/deploy.md.
+Interrupted, it goes on when it is run again. Only what this deployment made is changed or deleted.
+Buckets, queues, tables and Regional functions of a template are CloudFormation's: docs/deploy.md.
 """
 _ROLLBACK_EPILOG = """\
 examples:
@@ -138,7 +137,7 @@ def _deploy(arguments: argparse.Namespace) -> int:
     )
     with (
         _target(arguments) as (settings, target),
-        deployment(settings, target, wanted, _tell) as one,
+        deployment(settings, target, wanted, _tell_aside if arguments.json else _tell) as one,
     ):
         if arguments.plan:
             return _show(one.plan(), arguments)
@@ -255,6 +254,10 @@ def _agreed(question: str) -> bool:
 
 def _tell(line: str) -> None:
     print(line, flush=True)
+
+
+def _tell_aside(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _has_colour() -> bool:

@@ -27,8 +27,12 @@ def plan_lines(plan: Plan, *, colour: bool = False) -> Iterator[str]:
         plan: The plan.
         colour: Whether the terminal shows colours.
     """
+    widths = (
+        max((len(step.key) for step in plan.steps), default=0),
+        max((len(_type(step)) for step in plan.steps), default=0),
+    )
     for step in plan.steps:
-        yield _step_line(step, colour=colour)
+        yield _step_line(step, widths, colour=colour)
         if step.note:
             yield f"      {step.note}"
         for change in step.changes:
@@ -63,11 +67,14 @@ def summary(plan: Plan) -> str:
     return ", ".join(f"{count} {word}" for count, word in counted if count) or "nothing"
 
 
-def _step_line(step: Step, *, colour: bool) -> str:
+def _type(step: Step) -> str:
+    return step.type.removeprefix("AWS::")
+
+
+def _step_line(step: Step, widths: tuple[int, int], *, colour: bool) -> str:
     sign, code = _SIGNS[step.action]
-    short = step.type.removeprefix("AWS::")
-    name = f"  {step.name}" if step.name else ""
-    line = f"  {sign} {step.action:<11} {step.key}  {short}{name}"
+    columns = f"{step.key:<{widths[0]}}  {_type(step):<{widths[1]}}  {step.name}"
+    line = f"  {sign} {step.action:<11} {columns}".rstrip()
     return f"\x1b[{code}m{line}\x1b[0m" if colour else line
 
 

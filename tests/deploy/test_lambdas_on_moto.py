@@ -44,7 +44,7 @@ def kinds(moto_url: str, tmp_path: Path) -> Iterator[Kinds]:
     urllib.request.urlopen(reset, timeout=10).close()
     target = Target(moto_url, pause=lambda seconds: None, poll_s=0.01)
     target.identify()
-    yield Kinds(target, "small", packager(tmp_path / "out"))
+    yield Kinds(target, "small", packager(tmp_path / "out", lambda line: None))
     target.close()
 
 
