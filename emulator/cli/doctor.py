@@ -19,7 +19,7 @@ _COLUMNS: Final = 100
 _INDENT: Final = 26
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `doctor` to the command's own commands."""
     doctor = commands.add_parser(
         "doctor",

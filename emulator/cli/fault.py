@@ -26,7 +26,7 @@ _FIGURES: Final = (
 )
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `fault` to the command's own commands."""
     fault = commands.add_parser(
         "fault",

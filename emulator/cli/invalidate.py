@@ -9,7 +9,7 @@ from emulator.app.settings import Overrides, current_settings
 from emulator.cli.common import get_json
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `invalidate` to the command's own commands."""
     invalidate = commands.add_parser(
         "invalidate",

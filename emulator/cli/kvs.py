@@ -49,7 +49,7 @@ _PROGRESS_AFTER_S: Final = 0.7
 _PROGRESS_LINES_EVERY_S: Final = 5.0
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `kvs` to the command's own commands."""
     kvs = commands.add_parser(
         "kvs",

@@ -14,23 +14,10 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-from emulator.app.emulator import Emulator, running
 from emulator.app.settings import current_settings
-from emulator.cli import (
-    deploy,
-    doctor,
-    events,
-    fault,
-    functions,
-    invalidate,
-    kvs,
-    package,
-    places,
-    policy,
-    predict,
-)
 from emulator.cli.common import (
     add_declared_python,
     add_settings,
@@ -39,11 +26,37 @@ from emulator.cli.common import (
     run_loop,
     tell,
 )
-from emulator.cli.load import load
-from emulator.cli.project import show_project, validate_project
 from emulator.cli.show import show_trace
 from emulator.errors import ConfigError, LocalpopError
 from emulator.values.trace import Stage, Trace
+
+if TYPE_CHECKING:
+    from emulator.app.emulator import Emulator
+
+# Only the module of the command that was typed is imported: all of them together, and the emulator
+# with its SDKs, take most of a second.
+_MODULES: Final = {
+    "event": "functions",
+    "invoke": "functions",
+    "test-function": "functions",
+    "logs": "functions",
+    "package": "package",
+    "places": "places",
+    "predict": "predict",
+    "fault": "fault",
+    "events": "events",
+    "dead-letters": "events",
+    "clock": "events",
+    "invalidate": "invalidate",
+    "deploy": "deploy",
+    "rollback": "deploy",
+    "destroy": "deploy",
+    "kvs": "kvs",
+    "policy": "policy",
+    "doctor": "doctor",
+}
+"""Every command that is not in this file, and the module beside it that has it."""
+_HERE: Final = ("up", "run", "validate", "show", "trace", "load", "reset")
 
 _EPILOG = """\
 examples:
@@ -74,9 +87,9 @@ def run(words: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
     try:
         if words and words[0] == "load":
-            return load(words[1:])
+            return import_module("emulator.cli.load").load(words[1:])  # type: ignore[no-any-return]
         own, _, rest = _split(words)
-        arguments = _parser().parse_args(own)
+        arguments = _parser(own[0] if own else "").parse_args(own)
         arguments.rest = rest
         code: int = arguments.act(arguments)
     except LocalpopError as error:
@@ -99,7 +112,11 @@ def _split(words: Sequence[str]) -> tuple[list[str], str, list[str]]:
     return words[:at], "--", words[at + 1 :]
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: str) -> argparse.ArgumentParser:
+    """The parser of one command, or of all where none is named that exists."""
+    wanted = {_MODULES[command]} if command in _MODULES else set()
+    if not wanted and command not in _HERE:
+        wanted = set(_MODULES.values())
     parser = argparse.ArgumentParser(
         prog="localpop",
         description="CloudFront's edge, on localhost.",
@@ -133,8 +150,6 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--json", action="store_true", help="the same as JSON")
     add_settings(show)
     show.set_defaults(act=_show)
-    functions.add_commands(commands)
-    package.add_command(commands)
     trace = commands.add_parser("trace", help="what happened to one request, stage by stage")
     trace.add_argument(
         "id", help="the beginning of the X-Localpop-Trace header; `last` for the newest"
@@ -142,17 +157,11 @@ def _parser() -> argparse.ArgumentParser:
     trace.add_argument("--json", action="store_true", help="the same as JSON")
     add_settings(trace)
     trace.set_defaults(act=_trace)
+    for module in dict.fromkeys(_MODULES.values()):
+        if module in wanted:
+            import_module(f"emulator.cli.{module}").add_commands(commands)
     # Listed here for --help; `run` hands its words on before they are parsed.
     commands.add_parser("load", help="load tests with Locust, and their history (load --help)")
-    places.add_command(commands)
-    predict.add_command(commands)
-    fault.add_command(commands)
-    events.add_commands(commands)
-    invalidate.add_command(commands)
-    deploy.add_commands(commands)
-    kvs.add_command(commands)
-    policy.add_command(commands)
-    doctor.add_command(commands)
     reset = commands.add_parser(
         "reset", help="forget every store, distribution and function, and moto's services"
     )
@@ -191,6 +200,8 @@ async def _serve(arguments: argparse.Namespace, then: Any) -> int:
     try:
         settings = current_settings(overrides_of(arguments))
         debug = getattr(arguments, "debug", "")
+        from emulator.app.emulator import running
+
         async with running(
             settings, tell, debug=debug, declared_python=arguments.declared_python
         ) as emulator:
@@ -261,11 +272,15 @@ def _banner(emulator: Emulator) -> str:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
+    from emulator.cli.project import validate_project
+
     """Start nothing; say what is wrong, and what would be once it runs."""
     return validate_project(current_settings(overrides_of(arguments)))
 
 
 def _show(arguments: argparse.Namespace) -> int:
+    from emulator.cli.project import show_project
+
     """Start nothing; say what was understood."""
     return show_project(current_settings(overrides_of(arguments)), as_json=arguments.json)
 

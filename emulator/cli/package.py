@@ -24,7 +24,7 @@ the function's own Python version on x86_64 Linux, whatever this machine is. To 
 """
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """`localpop package FUNCTION|--all`."""
     package = commands.add_parser(
         "package",

@@ -20,7 +20,7 @@ from emulator.network.settings import ACCESS_LINKS
 _BAR_COLUMNS = 24
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `places` to the command's own commands."""
     places = commands.add_parser(
         "places", help="points of presence, access types, and round trips to a Region"

@@ -33,7 +33,7 @@ examples:
 """
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `policy` to the command's own commands."""
     policy = commands.add_parser(
         "policy",

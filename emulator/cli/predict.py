@@ -32,7 +32,7 @@ _FIGURES = (
 )
 
 
-def add_command(commands: Any) -> None:
+def add_commands(commands: Any) -> None:
     """Add `predict` to the command's own commands."""
     predicted = commands.add_parser(
         "predict", help="the first byte that the latency model expects, per path and place"

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -37,14 +38,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """This repository's template with a smaller handler, and a library that only pip can bring."""
     text = (ROOT / "template.yaml").read_text()
     folder = tmp_path / "project"
-    lookup = folder / "edge_functions/answer_lookup"
+    for name in ("edge_functions", "origin"):
+        shutil.copytree(ROOT / name, folder / name)
     lambda_folder = folder / "edge_functions/answer_lookup_lambda"
-    for one in (lookup, lambda_folder):
-        one.mkdir(parents=True)
-    source = (ROOT / "edge_functions/answer_lookup/index.js").read_text()
-    (lookup / "index.js").write_text(source)
     (lambda_folder / "handler.py").write_text(HANDLER)
     (lambda_folder / "requirements.txt").write_text("library==4.2\n")
+    (folder / "origin/functions/answer-writer/requirements.txt").write_text("library==4.2\n")
     (folder / "template.yaml").write_text(text.replace("store_arn:", "store:"))
     (folder / "localpop.toml").write_text('template = "template.yaml"\n')
     make_wheel(tmp_path / "wheels", "library", "4.2")
@@ -71,17 +70,19 @@ def test_a_project_is_packaged_whole(project: Path, capsys: pytest.CaptureFixtur
 
     assert again == first
     assert (linted.returncode, linted.stdout) == (0, "")
-    assert len(first) == 4
-    assert [one["name"] for one in manifest] == ["answer-lookup", "answer-lookup-lambda"]
+    names = [one["name"] for one in manifest]
+    assert len(first) == len(manifest) + 2
+    assert {"answer-lookup", "answer-lookup-lambda", "answer-writer"} <= set(names)
+    assert names == sorted(names)
     for one in manifest:
         body = first[one["file"]]
         assert one["sha256"] == hashlib.sha256(body).hexdigest()
         assert one["size_bytes"] == len(body)
-        assert f"S3Key: {one['file']}" in first["packaged.yaml"].decode() or one["name"] in (
-            "answer-lookup",
-        )
-    assert manifest[1]["dependencies"][0]["name"] == "library"
-    assert manifest[1]["quota"]["limit_bytes"] == 50 * 1024 * 1024
+        is_in_s3 = f"S3Key: {one['file']}" in first["packaged.yaml"].decode()
+        assert is_in_s3 == (one["kind"] != "CloudFront Function")
+    lookup = manifest[names.index("answer-lookup-lambda")]
+    assert lookup["dependencies"][0]["name"] == "library"
+    assert lookup["quota"]["limit_bytes"] == 50 * 1024 * 1024
     assert "library 4.2" in out
     assert "of the quota of 50.0 MB" in out
     assert str(project).encode() not in b"".join(first.values())
