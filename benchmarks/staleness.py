@@ -45,6 +45,8 @@ _ROOT = Path(__file__).parents[1]
 _PLACES = ("LHR/fibre", "JFK/fibre", "NRT/fibre", "SYD/fibre")
 _PROFILES = ("docs", "observed")
 _ASK_EVERY_S = 0.25
+# Longer than a Lambda@Edge function remembers an answer.
+_ASKING_BEFORE_S = 6.0
 # After the longest delay of each profile (emulator/rules/propagation.py), and some for the way.
 _WATCH_S = {"docs": 12.0, "observed": 60.0}
 _LIFETIME_S = {"docs": 3, "observed": 10}
@@ -82,6 +84,7 @@ class Seen:
 
     last_s: dict[tuple[str, str], float] = field(default_factory=dict)
     asked: int = 0
+    changed_s: float = float("inf")
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -141,42 +144,42 @@ class _Localpop:
         self._put(cases, stored_s, serve_within_s)
         self._tell({"subject": "policy:nobody", "change": "changed", "regenerate": False})
         self._until_served(cases, stored_s + serve_within_s)
-        time.sleep(max(0.0, stored_s + serve_within_s - time.time()))
+        # The rest of it is spent with viewers who ask already.
+        time.sleep(max(0.0, stored_s + serve_within_s - _ASKING_BEFORE_S - time.time()))
 
     def change_and_watch(self, cases: tuple[Case, ...], watch_s: float) -> tuple[Seen, float]:
         """Tell the change, and ask everywhere until nothing stale can be left."""
-        seen, changed_s = Seen(), time.time()
-        self._tell(
-            {
-                "subject": "policy:x",
-                "change": "changed",
-                "regenerate": False,
-                "occurred_at": changed_s,
-                "scope": "policies",
-                "version": "v2",
-            }
-        )
-        stop = threading.Event()
+        seen, stop = Seen(), threading.Event()
         asking = [(case, place) for case in cases for place in _PLACES]
         with ThreadPoolExecutor(len(asking)) as threads:
             for case, place in asking:
-                threads.submit(self._watch, case, place, changed_s, seen, stop)
-            store_s = self._gone_from_store(changed_s)
-            stop.wait(max(0.0, changed_s + watch_s - time.time()))
+                threads.submit(self._watch, case, place, seen, stop)
+            stop.wait(_ASKING_BEFORE_S)
+            seen.changed_s = time.time()
+            self._tell(
+                {
+                    "subject": "policy:x",
+                    "change": "changed",
+                    "regenerate": False,
+                    "occurred_at": seen.changed_s,
+                    "scope": "policies",
+                    "version": "v2",
+                }
+            )
+            store_s = self._gone_from_store(seen.changed_s)
+            stop.wait(max(0.0, seen.changed_s + watch_s - time.time()))
             stop.set()
         return seen, store_s
 
-    def _watch(
-        self, case: Case, place: str, changed_s: float, seen: Seen, stop: threading.Event
-    ) -> None:
+    def _watch(self, case: Case, place: str, seen: Seen, stop: threading.Event) -> None:
         while not stop.wait(_ASK_EVERY_S):
             asked_s = time.time()
             is_stale = self._asks(case, place)
             with seen.lock:
                 seen.asked += 1
-                if is_stale:
+                if is_stale and asked_s > seen.changed_s:
                     key = (case.action, place)
-                    seen.last_s[key] = max(seen.last_s.get(key, 0.0), asked_s - changed_s)
+                    seen.last_s[key] = max(seen.last_s.get(key, 0.0), asked_s - seen.changed_s)
 
     def _asks(self, case: Case, place: str) -> bool:
         """Whether a viewer gets the stored answer."""
