@@ -26,9 +26,12 @@ class DeadLetters:
     def bury(self, record: Mapping[str, Any], code: str, reason: str) -> None:
         """Move one message here; twice is once, because its own id deduplicates it.
 
-        The attributes have the names that EventBridge gives those of its dead letters.
+        The attributes have the names that EventBridge gives those of its dead letters; the target
+        is the queue that the message came from.
         """
         attributes = {"ERROR_CODE": code, "ERROR_MESSAGE": reason[:_REASON_MAX_CHARS] or code}
+        if record.get("eventSourceARN"):
+            attributes["TARGET_ARN"] = record["eventSourceARN"]
         self.client.send_message(
             QueueUrl=self.url,
             MessageBody=record["body"],

@@ -351,6 +351,27 @@ def test_poison_events_end_as_dead_letters_with_their_reason(backend: Backend) -
     assert attributes["ERROR_CODE"] == "BadEvent"
     assert "there is no data about nobody" in attributes["ERROR_MESSAGE"]
     assert json.loads(letter["Body"])["user_id"] == "nobody"
+    assert attributes["TARGET_ARN"].endswith(":stateMachine:answer-generation")
+
+
+def test_dead_letters_go_back_by_one_command(backend: Backend) -> None:
+    """To the state machine, and to the queue of writes; what is still wrong comes back."""
+    backend.tell("UserLoggedIn", {"user_id": "still-nobody", "occurred_at": now_s()})
+    backend.push("poison")
+
+    def dead() -> list[tuple[str, str]]:
+        letters = backend.running.control("GET", "/_localpop/dead-letters")["dead_letters"]
+        assert all(one["replayable"] and one["reason"] for one in letters)
+        return sorted((one["queue"], one["id"]) for one in letters)
+
+    before = until(lambda: dead() if len(dead()) == 2 else None, "two dead letters")
+    done = backend.running.control("POST", "/_localpop/dead-letters/replay", {"queue": ""})
+    assert done == {"replayed": 2, "left": 0}
+    after = until(lambda: dead() if len(dead()) == 2 else None, "two dead letters once more")
+    assert [queue for queue, _ in after] == ["answer-events-dead", "answer-writes-dead.fifo"]
+    assert not set(before) & set(after)
+    for queue, _ in after:
+        backend.letters(queue)
 
 
 def _sandboxes(pid: int) -> list[int]:

@@ -2,7 +2,9 @@
 
 A dead letter of a rule or schedule names its target in its attributes; one of a queue's redrive
 policy comes from that queue; one of a Lambda function's asynchronous invocation names the function
-in the record of a destination. Whatever else lies in such a queue has no known way back and stays.
+in the record of a destination. One that a program has put there itself, with the attribute
+TARGET_ARN of a queue, a function or a state machine, goes there. Whatever else lies in such a queue
+has no known way back and stays.
 """
 
 from __future__ import annotations
@@ -75,7 +77,7 @@ async def replay(name: str, queues: Queues, events: EventsApi) -> dict[str, Any]
         if queue is None:
             raise ApiError(404, "QueueDoesNotExist", f"There is no queue {name}.")
         for message in queue.messages():
-            if _sent_back(message, queues, events):
+            if _sent_back(message, queue, queues, events):
                 queue.remove(message)
                 replayed += 1
             else:
@@ -83,11 +85,11 @@ async def replay(name: str, queues: Queues, events: EventsApi) -> dict[str, Any]
     return {"replayed": replayed, "left": left}
 
 
-def _sent_back(message: Message, queues: Queues, events: EventsApi) -> bool:
+def _sent_back(message: Message, queue: Queue, queues: Queues, events: EventsApi) -> bool:
     texts = _texts(message)
     match _way_back(message):
         case "queue":
-            source = queues.find(message.source_arn)
+            source = queues.find(message.source_arn or texts["TARGET_ARN"])
             if source is None:
                 return False
             message_again = queues.new_message(
@@ -104,6 +106,17 @@ def _sent_back(message: Message, queues: Queues, events: EventsApi) -> bool:
             if delivery is None or not events.deliveries.has_room():
                 return False
             events.deliveries.submit(delivery)
+            return True
+        case "address":
+            if not events.deliveries.has_room():
+                return False
+            arn = texts["TARGET_ARN"]
+            # When it fails once more, it comes back here.
+            target = {"Id": "replayed", "Arn": arn, "DeadLetterConfig": {"Arn": queue.arn}}
+            now_ms = events.registry.now_ms()
+            events.deliveries.submit(
+                Delivery(message.id, arn, target, message.body, message.body, now_ms)
+            )
             return True
         case _:
             return False
@@ -150,7 +163,13 @@ def _way_back(message: Message) -> str:
     texts = _texts(message)
     if "TARGET_ARN" in texts and ("RULE_ARN" in texts or "SCHEDULE_ARN" in texts):
         return "target"
-    return ""
+    match texts.get("TARGET_ARN", "").split(":")[2:3]:
+        case ["sqs"]:
+            return "queue"
+        case ["states"] | ["lambda"]:
+            return "address"
+        case _:
+            return ""
 
 
 def _is_dead_letter(message: Message) -> bool:
