@@ -443,7 +443,6 @@ async def running(
         )
         await functions.start()
         await lambdas.start()
-        await background.start()
         stack.push_async_callback(emulator.stop_children)
         now = datetime.datetime.fromtimestamp(clock.epoch_ms() / 1_000, datetime.UTC)
         tls = server_context(settings.state / "tls", _aliases(edge.site), now)
@@ -461,5 +460,7 @@ async def running(
             server = Listener(listener, PlacedEdge(edge, arrivals), ViewerConnection)
             await server.start(clock)
             stack.push_async_callback(server.close)
+        # What waited over the last end may call the endpoint, which listens now.
+        await background.start()
         stack.push_async_callback(background.quiesce)
         yield emulator

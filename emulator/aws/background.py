@@ -143,7 +143,9 @@ class Background:
             self.events.deliver(rule, event, orjson.dumps(event).decode())
 
         schedule = parse_schedule(rule["ScheduleExpression"], once=False)
-        return Timed(rule["Arn"], schedule, rule["CreatedMs"], fire)
+        began_ms = rule["CreatedMs"]
+        start_ms = began_ms + 1 if began_ms <= self.schedules.now_ms() else 0.0
+        return Timed(rule["Arn"], schedule, began_ms, fire, start_ms)
 
     def plan(self, declared: Sequence[ResourceDeclaration]) -> Plan:
         """What a template declares, checked; nothing has changed yet.

@@ -52,14 +52,14 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Every so many seconds."""
+    """Every so many seconds, before the anchor and after it."""
 
     seconds: int
 
     def next_after(self, moment: datetime, anchor: datetime) -> datetime | None:
         """See `Schedule`."""
         passed = (moment - anchor).total_seconds()
-        count = max(1, int(passed // self.seconds) + 1)
+        count = int(passed // self.seconds) + 1
         try:
             return anchor + timedelta(seconds=count * self.seconds)
         except OverflowError:

@@ -135,6 +135,10 @@ class Queue:
         found += [message for group in self._groups.values() for _, message in group.waiting]
         return sorted(found, key=lambda message: message.number)
 
+    def is_in_flight(self, message: Message) -> bool:
+        """Whether somebody has received a message and may still delete it."""
+        return message.receipt in self._in_flight
+
     def has_ready(self) -> bool:
         """Whether a receiver would get something now."""
         self._return_due()

@@ -28,7 +28,7 @@ from emulator.aws.models import LazyModel
 from emulator.aws.scheduler.runner import Timed
 from emulator.errors import ApiError, NotEmulated
 from emulator.rules.event_target import target_kind
-from emulator.rules.schedule_expression import At, InvalidSchedule, Schedule, parse_schedule
+from emulator.rules.schedule_expression import InvalidSchedule, Rate, Schedule, parse_schedule
 from emulator.values.account import Kind
 from emulator.wire.dates import iso_date
 from emulator.wire.service_model_words import ErrorWords
@@ -48,6 +48,7 @@ _KEPT: Final = (
     "ActionAfterCompletion",
     "KmsKeyArn",
 )
+_BOUNDS: Final = ("StartDate", "EndDate")
 _SUMMARY: Final = ("Arn", "Name", "GroupName", "State", "CreationDate", "LastModificationDate")
 
 
@@ -146,13 +147,15 @@ class SchedulerApi:
                 await self._registry.delete(Kind.SCHEDULE, _key(document))
 
         created_ms = document["CreationDate"]
-        start_ms = document.get("StartDate") or 0.0
+        # Made while the clock was ahead, in an earlier run: the beat counts, not the beginning.
+        began_ms = created_ms + 1 if created_ms <= self._now_ms() else 0.0
+        start_ms = document.get("StartDate") or began_ms
         end_ms = document.get("EndDate")
         bounds = {"end_ms": end_ms} if end_ms else {}
         return Timed(
             document["Arn"],
             parse_document(document),
-            start_ms or created_ms,
+            document.get("StartDate") or created_ms,
             fire,
             start_ms,
             done=done,
@@ -168,6 +171,8 @@ class SchedulerApi:
             raise ApiError(409, "ConflictException", f"Schedule {name} already exists.")
         document = schedule_document({**given, "GroupName": group}, self._now_ms())
         await self._registry.save(Kind.SCHEDULE, _key(document), document)
+        if _begins_at_once(document):
+            self._deliveries.submit(_delivery(document, document["CreationDate"]))
         self._changed()
         return {"ScheduleArn": document["Arn"]}
 
@@ -302,7 +307,10 @@ def schedule_document(given: Shape, now_ms: float) -> dict[str, Any]:
         "LastModificationDate": now_ms,
         **{key: given[key] for key in _KEPT if given.get(key) is not None},
     }
-    for key in ("StartDate", "EndDate"):
+    if str(document["ScheduleExpression"]).startswith("at("):
+        # AWS ignores them for one-time schedules.
+        document = {key: one for key, one in document.items() if key not in _BOUNDS}
+    for key in _BOUNDS:
         if key in document:
             document[key] = _date_ms(document[key], key)
     if document.get("EndDate") and document["EndDate"] <= document.get("StartDate", 0):
@@ -338,9 +346,16 @@ def parse_document(document: Mapping[str, Any]) -> Schedule:
         found = parse_schedule(expression, zone)
     except InvalidSchedule as error:
         raise _invalid(f"Invalid Schedule Expression {expression}. {error}") from None
-    if isinstance(found, At) and (document.get("StartDate") or document.get("EndDate")):
-        raise _invalid("One-time schedules have neither StartDate nor EndDate.")
     return found
+
+
+def _begins_at_once(document: Mapping[str, Any]) -> bool:
+    """Whether it is a rate without StartDate, which fires when it is made (schedule-types).
+
+    Those of a template are there whenever localpop starts, and wait for their first time.
+    """
+    is_rate = isinstance(parse_document(document), Rate)
+    return is_rate and not document.get("StartDate") and document["State"] == "ENABLED"
 
 
 def _require_target(target: Mapping[str, Any], name: str) -> None:

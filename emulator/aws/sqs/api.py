@@ -6,10 +6,13 @@ SDK of today speaks.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import struct
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -102,6 +105,7 @@ class SqsApi:
     def __init__(self, queues: Queues, account: Account | None = None) -> None:
         self.queues, self._account = queues, account
         self._declared: set[str] = set()
+        self._moves: dict[str, list[dict[str, Any]]] = {}
         self._model = LazyModel("sqs", ErrorWords("SerializationException", "ValidationException"))
         self._operations: Mapping[str, Operation] = {
             "CreateQueue": self._create,
@@ -122,6 +126,9 @@ class SqsApi:
             "TagQueue": self._tag,
             "UntagQueue": self._untag,
             "ListQueueTags": self._list_tags,
+            "StartMessageMoveTask": self._start_move,
+            "ListMessageMoveTasks": self._list_moves,
+            "CancelMessageMoveTask": self._cancel_move,
             "AddPermission": self._accept,
             "RemovePermission": self._accept,
         }
@@ -344,6 +351,48 @@ class SqsApi:
     async def _purge(self, given: Shape) -> dict[str, Any]:
         self._queue(given).purge()
         return {}
+
+    async def _start_move(self, given: Shape) -> dict[str, Any]:
+        """Dead letters go back to where they came from, or to one queue; all of them at once."""
+        source = self.queues.find(given["SourceArn"])
+        if source is None:
+            raise _no_resource("The resource that you specified for the SourceArn parameter")
+        if not self.queues.sources_of(source):
+            raise _invalid("Source queue must be configured as a Dead Letter Queue.")
+        named = given.get("DestinationArn")
+        if named and self.queues.find(named) is None:
+            raise _no_resource("The resource that you specified for the DestinationArn parameter")
+        moved = 0
+        for message in source.messages():
+            destination = self.queues.find(named or message.source_arn)
+            if destination is None or source.is_in_flight(message):
+                # In flight, or of a queue that is gone: it stays.
+                continue
+            source.remove(message)
+            destination.add(
+                replace(message, source_arn="", receipt="", number=self.queues.new_number())
+            )
+            moved += 1
+            self.queues.on_message(destination)
+        task = {
+            "TaskHandle": base64.b64encode(str(uuid.uuid4()).encode()).decode(),
+            "Status": "COMPLETED",
+            "SourceArn": source.arn,
+            "ApproximateNumberOfMessagesMoved": moved,
+            "ApproximateNumberOfMessagesToMove": moved,
+            "StartedTimestamp": int(self.queues.clock.epoch_ms()),
+            **({"DestinationArn": named} if named else {}),
+        }
+        self._moves.setdefault(source.arn, []).insert(0, task)
+        return {"TaskHandle": task["TaskHandle"]}
+
+    async def _list_moves(self, given: Shape) -> dict[str, Any]:
+        found = self._moves.get(given["SourceArn"], [])[: given.get("MaxResults") or 1]
+        # AWS shows the handle of running tasks only.
+        return {"Results": [{k: v for k, v in one.items() if k != "TaskHandle"} for one in found]}
+
+    async def _cancel_move(self, given: Shape) -> dict[str, Any]:
+        raise ApiError(400, "UnsupportedOperation", "The task is not running: it is over at once.")
 
     async def _tag(self, given: Shape) -> dict[str, Any]:
         queue = self._queue(given)
@@ -827,6 +876,10 @@ def _refusal(error: ApiError) -> Answer:
         content_type="application/x-amz-json-1.0",
         headers={"x-amzn-query-error": f"{code};Sender"},
     )
+
+
+def _no_resource(what: str) -> ApiError:
+    return ApiError(404, "ResourceNotFoundException", f"{what} doesn't exist.")
 
 
 def _invalid(message: str) -> ApiError:

@@ -37,7 +37,7 @@ class World:
 
         schedule = parse_schedule(expression)
         end_ms = began_ms + end_h * HOUR_MS
-        self.timed.append(Timed(key, schedule, began_ms, fire, end_ms=end_ms, done=done))
+        self.timed.append(Timed(key, schedule, began_ms, fire, began_ms + 1, end_ms, done))
 
 
 @pytest.mark.anyio

@@ -180,6 +180,28 @@ def test_what_is_received_too_often_moves_away(sqs: Any, name: str) -> None:
     assert sources == [url]
 
 
+def test_dead_letters_are_moved_back(sqs: Any, name: str) -> None:
+    """StartMessageMoveTask: to where they came from; only from a dead-letter queue."""
+    dead = make(sqs, f"{name}-dead")
+    arn = f"{ACCOUNT}:{name}-dead"
+    policy = {"deadLetterTargetArn": arn, "maxReceiveCount": "1"}
+    url = make(sqs, name, RedrivePolicy=json.dumps(policy), VisibilityTimeout="0")
+    sqs.send_message(QueueUrl=url, MessageBody="m")
+    buried = [len(take(sqs, url)) for _ in range(2)]
+    sqs.start_message_move_task(SourceArn=arn)
+    (task,) = sqs.list_message_move_tasks(SourceArn=arn)["Results"]
+    back = take(sqs, url)
+
+    assert buried == [1, 0]
+    assert (task["Status"], task["ApproximateNumberOfMessagesMoved"]) == ("COMPLETED", 1)
+    assert [one["Body"] for one in back] == ["m"]
+    assert take(sqs, dead) == []
+    assert refusal(sqs.start_message_move_task, SourceArn=f"{ACCOUNT}:{name}") == (
+        "InvalidParameterValue",
+        "Source queue must be configured as a Dead Letter Queue.",
+    )
+
+
 def test_batches_fail_one_by_one(sqs: Any, name: str) -> None:
     """Send, change and delete ten at a time; what is wrong is named."""
     url = make(sqs, name)
