@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +28,7 @@ from origin.request_log import RequestLog, read_log
 from origin.schedules import Cycle, Inference, load_cycles
 from origin.tasks import MadeBy
 from tests.aws.endpoint import Endpoint, Options, client, running_endpoint
-from tests.origin.aws_stand_in import ANSWER, serve
+from tests.origin.aws_stand_in import ANSWER, eventually, serve
 
 MODEL_ID = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 DATA = load_data_set()
@@ -283,6 +284,30 @@ def _spoil(record: dict[str, Any]) -> dict[str, Any] | None:
     if record["recordId"] == "R0000000005":
         record["modelOutput"]["content"][0]["text"] = "\x00"
     return record
+
+
+def test_a_batch_job_at_the_endpoint(world: World, endpoint: Endpoint) -> None:
+    """The same against the endpoint's own batch jobs, which ask the model that the others ask."""
+    many = replace(world.runner.answering.data, users=_doubled())
+    answering = replace(world.runner.answering, data=many)
+    stood_in = world.runner.batches
+    assert stood_in is not None
+    with contextlib.closing(client("bedrock", endpoint.url)) as bedrock:
+        batches = replace(stood_in, bedrock=bedrock)
+        cycle = replace(BATCH, name="15min", max_users=100)
+        run(world, cycle, answering=answering, batches=batches)
+        nothing = replace(CYCLE, spend_limit_usd=0.0)
+        reports = [run(world, nothing, answering=answering, batches=batches)]
+
+        def is_over() -> bool:
+            reports.append(run(world, nothing, answering=answering, batches=batches))
+            return reports[-1].collected > 0
+
+        eventually(is_over)
+
+    assert (reports[-1].collected, reports[-1].problems) == (100, [])
+    assert len(world.sent()) == 100
+    assert world.keys("pending/") == []
 
 
 def test_a_job_that_failed_is_kept_with_its_reason(world: World) -> None:
