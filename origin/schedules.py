@@ -177,6 +177,7 @@ def _entry(cycle: Cycle) -> str:
       ScheduleExpression: {cycle.expression}
       ScheduleExpressionTimezone: {cycle.time_zone}
       FlexibleTimeWindow: {{Mode: "OFF"}}
+      State: !Ref Cycles
       Target:
         Arn: !GetAtt AnswerCycle.Arn
         RoleArn: !GetAtt AnswerCycleScheduleRole.Arn

@@ -22,8 +22,9 @@ FOLLOW_UP_PROBABILITY = "0.25"
 def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     """A whole localpop whose origin wishes for follow-ups; each test has users of its own."""
     folder = project(tmp_path_factory.mktemp("generation"), origin_port=free_port())
-    with (folder / "localpop.toml").open("a", encoding="utf-8") as file:
-        file.write(WISHES)
+    file = folder / "localpop.toml"
+    text = file.read_text(encoding="utf-8").replace("DISABLED", "ENABLED")
+    file.write_text(text + WISHES, encoding="utf-8")
     with localpop(folder, "--latency", "off") as running:
         running.control("PUT", "/_localpop/bedrock", {"time_scale": 0})
         backend = Backend(running)

@@ -301,7 +301,7 @@ def test_a_batch_job_at_the_endpoint(world: World, endpoint: Endpoint) -> None:
 
         def is_over() -> bool:
             reports.append(run(world, nothing, answering=answering, batches=batches))
-            return reports[-1].collected > 0
+            return bool(reports[-1].collected)
 
         eventually(is_over)
 
