@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +24,7 @@ from emulator.rules.key_value_store import store_arn
 from origin.actions import PRECOMPUTED_ACTION_IDS
 from origin.precompute.messages import Message, dump_message
 from origin.session import issue
-from tests.app.running import Answer, Localpop, free_port, localpop, project
+from tests.app.running import ROOT, Answer, Localpop, free_port, localpop, project
 from tests.origin.precompute.pipeline import artifact, put
 
 CLOCK = RealClock()
@@ -372,6 +374,36 @@ def test_dead_letters_go_back_by_one_command(backend: Backend) -> None:
     assert not set(before) & set(after)
     for queue, _ in after:
         backend.letters(queue)
+
+
+def test_the_backends_command_line(backend: Backend) -> None:
+    """Told, and waited for: answers come, go, and come anew."""
+    variables = {
+        "AWS_ENDPOINT_URL": backend.running.aws_url,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "ANSWER_STORE_ARN": ARN,
+        "ANSWER_BUS_NAME": BUS,
+        "ANSWER_REGISTRY_TABLE": "answer-registry",
+    }
+
+    def run(*words: str) -> str:
+        command = [sys.executable, "-m", "origin.backend", *words]
+        environment = {**os.environ, **variables}
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=90
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "6 of 6 answers are in the store" in run("login", "user-007", "user-008", "--wait")
+    backend.push(put(artifact("user-007", "morning-briefing", subjects=["row:cli/1"])))
+    key = "user-007_morning-briefing"
+    until(lambda: backend.stored()[key]["answer"] == "Two tickets.", "the answer in the store")
+    said = run("changed", "row:cli/1", "--change", "failed", "--wait")
+    assert "1 of 1 answers that named it are gone" in said
+    assert key not in backend.stored()
 
 
 def _sandboxes(pid: int) -> list[int]:
