@@ -95,7 +95,7 @@ def main() -> None:
     for profile in parser.parse_args().profile or _PROFILES:
         cases = _cases(_LIFETIME_S[profile])
         print(f"{profile}: measuring for some {_WATCH_S[profile]:g} s …", file=sys.stderr)
-        with _localpop(profile) as one:
+        with running_localpop(profile) as one:
             one.fill(cases, serve_within_s=_BEFORE_S[profile])
             seen, store_s = one.change_and_watch(cases, _WATCH_S[profile])
         _print(profile, cases, seen, store_s)
@@ -112,16 +112,17 @@ def _print(profile: str, cases: tuple[Case, ...], seen: Seen, store_s: float) ->
     print(f"{'the store itself':24}{store_s:8.1f}")
 
 
-class _Localpop:
+class RunningLocalpop:
     """A running localpop, its viewers and its backend."""
 
-    def __init__(self, folder: Path, aws_url: str, viewer_url: str) -> None:
-        self._folder, self._aws_url = folder, aws_url
+    def __init__(self, pid: int, folder: Path, aws_url: str, viewer_url: str) -> None:
+        self.pid, self._aws_url = pid, aws_url
         parts = urlsplit(viewer_url)
-        self._viewers = (parts.hostname or "127.0.0.1", parts.port or 80)
+        self.viewers = (parts.hostname or "127.0.0.1", parts.port or 80)
         self._arn = ""
-        key = json.loads((folder / ".localpop" / "secrets.json").read_text())["SESSION_KEY"]
-        self._session = issue(_USER, key, now_s=int(time.time()), ttl_s=3600)
+        secrets = json.loads((folder / ".localpop" / "secrets.json").read_text())
+        self.key: str = secrets["SESSION_KEY"]
+        self._session = issue(_USER, self.key, now_s=int(time.time()), ttl_s=3600)
 
     def client(self, service: str) -> Any:
         """boto3's, aimed at the endpoint."""
@@ -132,6 +133,14 @@ class _Localpop:
             aws_access_key_id="bench",
             aws_secret_access_key="bench",
         )
+
+    def instant_model(self) -> None:
+        """The model answers at once."""
+        connection = http.client.HTTPConnection("127.0.0.1", urlsplit(self._aws_url).port)
+        headers = {"Content-Type": "application/json"}
+        connection.request("PUT", "/_localpop/bedrock", b'{"time_scale": 0}', headers)
+        assert connection.getresponse().status == 200
+        connection.close()
 
     def fill(self, cases: tuple[Case, ...], *, serve_within_s: float) -> None:
         """Store the answers, wait until every place serves all of them, and wake the functions.
@@ -183,7 +192,7 @@ class _Localpop:
 
     def _asks(self, case: Case, place: str) -> bool:
         """Whether a viewer gets the stored answer."""
-        connection = http.client.HTTPConnection(*self._viewers, timeout=20)
+        connection = http.client.HTTPConnection(*self.viewers, timeout=20)
         headers = {"Cookie": f"session={self._session}", "X-Localpop-Viewer": place}
         try:
             connection.request("GET", f"{case.prefix}/{case.action}", headers=headers)
@@ -246,7 +255,8 @@ class _Localpop:
 
 
 @contextlib.contextmanager
-def _localpop(profile: str) -> Iterator[_Localpop]:
+def running_localpop(profile: str) -> Iterator[RunningLocalpop]:
+    """A `localpop up` with this repository's template and one profile of propagation."""
     with tempfile.TemporaryDirectory(prefix="localpop-staleness-") as name:
         folder = Path(name)
         (folder / "localpop.toml").write_text(_settings(profile))
@@ -269,7 +279,7 @@ def _localpop(profile: str) -> Iterator[_Localpop]:
                     break
             # Nobody else reads what it prints.
             threading.Thread(target=process.stdout.read, daemon=True).start()
-            yield _Localpop(folder, urls["AWS endpoint"], urls["viewers"])
+            yield RunningLocalpop(process.pid, folder, urls["AWS endpoint"], urls["viewers"])
         finally:
             process.terminate()
             process.wait(20)
