@@ -263,8 +263,9 @@ def _banner(emulator: Emulator) -> str:
     export AWS_ENDPOINT_URL={emulator.aws_url}    # then boto3 and the AWS CLI work as they are
 
   what survives a restart (in {emulator.settings.state.name}/): key value stores; what was made of
-  CloudFront, Lambda, EventBridge and SQS through the AWS endpoint, with the messages in queues;
-  S3, DynamoDB and all other services (moto's) are forgotten. localpop reset forgets everything.
+  CloudFront, Lambda, EventBridge, Step Functions and SQS through the AWS endpoint, with messages
+  in queues. Executions of state machines, S3, DynamoDB and all other services (moto's) are
+  forgotten; localpop reset forgets everything.
   Ctrl-C ends everything"""
 
 

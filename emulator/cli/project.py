@@ -237,6 +237,13 @@ class _View:
         return [
             {"kind": one.kind, "name": one.name, "says": _says(one.properties)}
             for one in self.declared.background
+        ] + [
+            {
+                "kind": "AWS::StepFunctions::StateMachine",
+                "name": one.name,
+                "says": f"{one.kind}, {one.file.name if one.file else 'in the template'}",
+            }
+            for one in self.declared.state_machines
         ]
 
     def functions(self) -> list[dict[str, str]]:

@@ -162,6 +162,14 @@ def check_definition(text: str) -> tuple[Mapping[str, Any], tuple[Diagnostic, ..
     if len(text.encode()) > DEFINITION_MAX_BYTES:
         return {}, (Diagnostic("INVALID_JSON_DESCRIPTION", "The definition is too large", "/"),)
     try:
+        return _checked(text)
+    except RecursionError:
+        problem = "The definition is nested too deeply"
+        return {}, (Diagnostic("INVALID_JSON_DESCRIPTION", problem, "/"),)
+
+
+def _checked(text: str) -> tuple[Mapping[str, Any], tuple[Diagnostic, ...]]:
+    try:
         definition = json.loads(text)
     except ValueError as error:
         return {}, (Diagnostic("INVALID_JSON_DESCRIPTION", f"{error}", "/"),)
@@ -233,6 +241,14 @@ def _check_state(state: Mapping[str, Any], at: str, language: str) -> Iterator[D
         if name in state and not (kind == "Choice" and name == "Condition"):
             language_name = "JSONata" if is_jsonata else "JSONPath"
             yield _schema(f"The field '{name}' is not supported in a {language_name} state", at)
+    for name in ("Assign", "Parameters", "ResultSelector", "ItemSelector"):
+        # JSONata may give a whole ItemSelector, but a variable always has a name.
+        is_whole = name == "ItemSelector" and asl_jsonata.is_expression(state.get(name))
+        if name in state and not isinstance(state[name], dict) and not is_whole:
+            yield _schema(f"{name} must be an object", f"{at}/{name}")
+    for name in ("ErrorPath", "CausePath"):
+        if name in state:
+            yield from _check_path(state[name], f"{at}/{name}")
     if is_jsonata:
         yield from _check_jsonata(state, at)
     else:
@@ -414,8 +430,12 @@ def _check_template(template: Any, at: str) -> Iterator[Diagnostic]:
 
 def _check_path(path: Any, at: str, field: str = "") -> Iterator[Diagnostic]:
     try:
-        parse_path(path)
-    except (PathError, TypeError):
+        # An intrinsic function may stand in ErrorPath and CausePath.
+        if isinstance(path, str) and path.startswith("States."):
+            parse_intrinsic(path)
+        else:
+            parse_path(path)
+    except (PathError, IntrinsicError, TypeError):
         yield _not_a_path(field, at)
 
 

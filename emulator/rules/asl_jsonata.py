@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import sys
 import uuid
 from collections.abc import Mapping
 from functools import lru_cache
@@ -17,6 +18,9 @@ from typing import Any, Final
 from emulator.rules.asl_errors import QUERY_EVALUATION, StateFailure
 
 _OPEN, _CLOSE = "{%", "%}"
+# Ours, so that an expression that never ends does not stop everybody else.
+_TIME_MAX_MS: Final = 1_000
+_DEPTH_MAX: Final = 200
 _ALGORITHMS: Final = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384"}
 
 
@@ -60,7 +64,12 @@ def evaluated(text: str, bindings: Mapping[str, Any], chance: random.Random, sho
     """
     source = text[len(_OPEN) : -len(_CLOSE)].strip()
     try:
-        result = compiled(source).evaluate(None, {**_functions(chance), **bindings})
+        expression = compiled(source)
+        frame = expression.create_frame()
+        frame.set_runtime_bounds(_TIME_MAX_MS, _DEPTH_MAX)
+        frame.bindings.update(_functions(chance))
+        frame.bindings.update(bindings)
+        result = expression.evaluate(None, frame)
     except Exception as error:
         # JException, and what Python raises inside of the library.
         raise StateFailure(
@@ -100,8 +109,11 @@ def compiled(source: str) -> Any:
     Raises:
         Exception: It is none; the library's own.
     """
+    # The library raises it for the whole process when it is imported.
+    limit = sys.getrecursionlimit()
     from jsonata.jsonata import Jsonata
 
+    sys.setrecursionlimit(limit)
     expression = Jsonata(source)
     # None then means nothing at all, and null is told apart from it.
     expression.output_convert_nulls = False

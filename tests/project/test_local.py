@@ -174,3 +174,18 @@ def test_a_bad_switch_names_its_key(tmp_path: Path, text: str, message: str) -> 
     """With what may stand there."""
     with pytest.raises(ConfigError, match=message):
         read_local(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(("runner", "interprets"), [("native", False), ("interpreter", True)])
+def test_who_runs_state_machines(runner: str, interprets: bool, tmp_path: Path) -> None:
+    """The native runner unless the interpreter is asked for."""
+    (tmp_path / "localpop.toml").write_text(f'[step_functions]\nrunner = "{runner}"\n')
+
+    assert read_local(tmp_path).interprets_state_machines is interprets
+
+
+def test_a_runner_that_there_is_not(tmp_path: Path) -> None:
+    """Says which there are."""
+    (tmp_path / "localpop.toml").write_text('[step_functions]\nrunner = "moto"\n')
+    with pytest.raises(ConfigError, match="known: native, interpreter"):
+        read_local(tmp_path)

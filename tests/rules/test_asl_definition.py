@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from emulator.rules.asl_definition import check_definition, not_emulated, parse_resource
 
 DONE = {"Type": "Pass", "End": True}
+DEEP = '{"StartAt":"A","States":{"A":{"Type":"Pass","End":true,"Parameters":PARAMETERS}}}'.replace(
+    "PARAMETERS", '{"a":' * 5_000 + "1" + "}" * 5_000
+)
 FIELDS = [
     "StartAt",
     "States",
@@ -105,7 +108,7 @@ def test_jsonata_has_its_own_fields() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{", "null", '{"StartAt": 1, "States": {"A": 5}}', "[" * 5_000]
+    "text", ["", "[]", "{", "null", '{"StartAt": 1, "States": {"A": 5}}', "[" * 5_000, DEEP]
 )
 def test_what_is_no_definition(text: str) -> None:
     """A diagnostic, never an exception."""

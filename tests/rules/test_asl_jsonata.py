@@ -47,6 +47,7 @@ def test_what_an_expression_gives(expression: str, value: Any) -> None:
         ("$nobody()", "threw an error"),
         ("function($x) { $x }", "unsupported result type"),
         ("($f := function($n) { 1 + $f($n) }; $f(1))", "threw an error"),
+        ("($f := function($n) { $f($n) }; $f(1))", "threw an error"),
     ],
 )
 def test_failures_name_the_field(expression: str, words: str) -> None:

@@ -297,19 +297,21 @@ class _Run:
         return self._output(one, value)
 
     def _fail(self, one: _Entered) -> StateFailure:
+        return StateFailure(self._words(one, "Error"), self._words(one, "Cause"))
+
+    def _words(self, one: _Entered, name: str) -> str | None:
+        """A Fail state's Error or Cause: a text, or none."""
         state = one.state
         if one.is_jsonata:
-            return StateFailure(
-                self._jsonata(one, state.get("Error"), "Error"),
-                self._jsonata(one, state.get("Cause"), "Cause"),
-            )
-        scope = self._scope(one, one.raw)
-        error, cause = state.get("Error"), state.get("Cause")
-        if "ErrorPath" in state:
-            error = str(evaluated(state["ErrorPath"], scope, "ErrorPath"))
-        if "CausePath" in state:
-            cause = str(evaluated(state["CausePath"], scope, "CausePath"))
-        return StateFailure(error, cause)
+            found, failure = self._jsonata(one, state.get(name), name), QUERY_EVALUATION
+        elif f"{name}Path" in state:
+            scope = self._scope(one, one.raw)
+            found, failure = evaluated(state[f"{name}Path"], scope, f"{name}Path"), RUNTIME
+        else:
+            found, failure = state.get(name), RUNTIME
+        if found is not None and not isinstance(found, str):
+            raise StateFailure(failure, f"The field '{name}' is not a string: {found!r}")
+        return found
 
     # --- states that may fail and be tried again ------------------------------------------------
 

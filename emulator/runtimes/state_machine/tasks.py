@@ -51,6 +51,24 @@ async def run_task(
     Raises:
         StateFailure: The service refused, or the function failed.
     """
+    try:
+        return await _run_task(integration, parameters, context, call, finished)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # Parameters come from whatever the input was; a service that is called in process has not
+        # looked at their shapes.
+        named = f"{integration.service}:{integration.action}"
+        raise StateFailure(
+            RUNTIME, f"The parameters of {named} are not valid: {type(error).__name__}: {error}"
+        ) from error
+
+
+async def _run_task(
+    integration: Integration,
+    parameters: Any,
+    context: Mapping[str, Any],
+    call: CallService,
+    finished: Finished,
+) -> Any:
     if integration.function_arn:
         invoked = await _invoke(
             {"FunctionName": integration.function_arn, "Payload": parameters}, call
