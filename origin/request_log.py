@@ -78,6 +78,17 @@ class RequestLog:
                 by_session.setdefault(one.session, []).append(one)
         return list(by_session.values())
 
+    def by_user(self) -> dict[str, RequestLog]:
+        """A log for each user who asked."""
+        found: dict[str, list[LoggedRequest]] = {}
+        for one in self._known():
+            found.setdefault(one.user_id, []).append(one)
+        return {user_id: RequestLog(tuple(requests)) for user_id, requests in found.items()}
+
+    def sessions_of(self, user_id: str) -> int:
+        """How many sessions one user had."""
+        return len({one.session for one in self._known() if one.user_id == user_id})
+
     def popular_users(self) -> list[str]:
         """The users who asked, those who asked most first."""
         return [name for name, _ in Counter(one.user_id for one in self._known()).most_common()]

@@ -1,7 +1,8 @@
 """One run of a cycle: whose answers, at what cost, and what is done when the money is gone.
 
     1. collect what batch jobs have finished meanwhile
-    2. choose the users: the most active ones of the request log first, fewer of them at peak
+    2. choose the users: the most active ones of the request log first, fewer of them at peak; and
+       leave out what the log shows that a user never asks for
     3. ask the model within the budget: in a batch job, or one user after the other
     4. send each user's answers to the writer's queue
     5. replay popular requests through the distribution
@@ -18,7 +19,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -150,9 +151,9 @@ class CycleRunner:
             # Only prompts can be in a job; a cycle that ranks as well asks one by one.
             in_batch = cycle.inference is Inference.BATCH and prompts >= MIN_RECORDS
             if in_batch and self.batches is not None and set(actions) <= set(ACTIONS):
-                self._submit(self.batches, users, actions, budget, report)
+                self._submit(self.batches, _plan(log, users, actions), budget, report)
             else:
-                self._answer(cycle, users, actions, budget, report, give_up_s)
+                self._answer(cycle, _plan(log, users, actions), budget, report, give_up_s)
         if budget.is_spent:
             self._tell_spent(cycle, budget, report)
         if cycle.warm_requests and self.distribution_url:
@@ -164,8 +165,7 @@ class CycleRunner:
     def _answer(
         self,
         cycle: Cycle,
-        users: Sequence[str],
-        actions: Sequence[str],
+        wanted: Mapping[str, Mapping[str, float]],
         budget: Budget,
         report: Report,
         give_up_s: float,
@@ -176,7 +176,8 @@ class CycleRunner:
         def serve(user_id: str) -> None:
             nonlocal failed_in_a_row
             left_s = give_up_s - self.monotonic_s()
-            estimate = self._worst_usd(user_id, actions)
+            actions = wanted[user_id]
+            estimate = self._worst_usd(user_id, tuple(actions))
             with lock:
                 if left_s <= 1 or failed_in_a_row >= _GIVE_UP_AFTER or budget.is_spent:
                     report.users_left += 1
@@ -204,7 +205,10 @@ class CycleRunner:
                     report.tell(f"{type(error).__name__}: {error}")
                 return
             budget.settle(estimate, made["usage"]["usd"])
-            artifacts = tuple(parse_artifact(shape) for shape in made["answers"])
+            artifacts = tuple(
+                replace(one, predicted_use=actions.get(one.action_id, one.predicted_use))
+                for one in map(parse_artifact, made["answers"])
+            )
             self.queue.put([Put(report.event_id, user_id, artifacts)])
             with lock:
                 failed_in_a_row = 0
@@ -216,7 +220,7 @@ class CycleRunner:
 
         with ThreadPoolExecutor(cycle.concurrency, thread_name_prefix="user") as threads:
             # `list`: so that an error of the queue comes through.
-            list(threads.map(serve, users))
+            list(threads.map(serve, wanted))
         if failed_in_a_row >= _GIVE_UP_AFTER and not report.users_done:
             raise CycleError(f"{report.event_id}: {'; '.join(report.problems)}")
 
@@ -236,14 +240,13 @@ class CycleRunner:
     def _submit(
         self,
         batches: Batches,
-        users: Sequence[str],
-        actions: Sequence[str],
+        plan: Mapping[str, Mapping[str, float]],
         budget: Budget,
         report: Report,
     ) -> None:
         wanted: list[Wanted] = []
-        for user_id in users:
-            estimate = self._worst_usd(user_id, actions, batch=True)
+        for user_id, actions in plan.items():
+            estimate = self._worst_usd(user_id, tuple(actions), batch=True)
             if budget.is_spent or not budget.set_aside(estimate):
                 report.users_left += 1
                 continue
@@ -335,3 +338,31 @@ def choose_users(log: RequestLog, data: DataSet, most: int) -> list[str]:
     """The users of a run: those who asked most first, then the others as the data set has them."""
     active = [user_id for user_id in log.popular_users() if user_id in data.users]
     return list(dict.fromkeys([*active, *data.users]))[:most]
+
+
+# From so many requests on, a log says what a user never asks for.
+_ENOUGH_REQUESTS = 20
+
+
+def _plan(
+    log: RequestLog, users: Sequence[str], actions: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """What is made for whom, and how likely its use is: by the log, where it says enough."""
+    logs, nothing = log.by_user(), RequestLog(())
+    plan = {one: choose_actions(logs.get(one, nothing), one, actions) for one in users}
+    return {user_id: wanted for user_id, wanted in plan.items() if wanted}
+
+
+def choose_actions(log: RequestLog, user_id: str, actions: Sequence[str]) -> dict[str, float]:
+    """The actions of a run that one user is made, each with the probability of its use.
+
+    The probability is that of one session of the user asking for it, counted with one session more
+    that did half: little evidence stays near one half.
+    """
+    asked = log.popular_actions(user_id)
+    sessions = log.sessions_of(user_id)
+    likely = {name: min(1.0, (asked[name] + 0.5) / (sessions + 1)) for name in actions}
+    if asked.total() < _ENOUGH_REQUESTS:
+        return likely
+    # Nobody asks for a ranking by its name: what is no prompt is always made.
+    return {name: use for name, use in likely.items() if asked[name] or name not in ACTIONS}

@@ -21,7 +21,7 @@ from origin.model import Model
 from origin.precompute.answering import Answering
 from origin.precompute.artifact import parse_artifact
 from origin.precompute.batch import BatchError, Batches
-from origin.precompute.cycle import CycleError, CycleRunner, choose_users
+from origin.precompute.cycle import CycleError, CycleRunner, choose_actions, choose_users
 from origin.precompute.queue import AnswerQueue, QueueError
 from origin.prices import load_prices
 from origin.request_log import RequestLog, read_log
@@ -386,6 +386,35 @@ def test_warming_replays_what_is_popular(world: World) -> None:
 def test_users_without_a_log() -> None:
     """Nobody has asked yet: the users in the order of the data set."""
     assert choose_users(RequestLog(()), DATA, 2) == ["user-001", "user-002"]
+
+
+def test_what_somebody_never_asks_for_is_not_made() -> None:
+    """Twenty requests say so; before that, everything is made, as likely as the log has it."""
+    line = '{{"at": {0}, "session": "{1}", "user_id": "user-001", "action": "ticket-digest"}}'
+    actions = ["ticket-digest", "deployment-summary", "recommendation-candidates"]
+
+    few = read_log(line.format(n, f"s{n}") for n in range(9))
+    assert choose_actions(few, "user-001", actions) == {
+        "ticket-digest": 0.95,
+        "deployment-summary": 0.05,
+        "recommendation-candidates": 0.05,
+    }
+    assert choose_actions(few, "user-002", actions)["ticket-digest"] == 0.5
+    many = read_log(line.format(n, f"s{n}") for n in range(20))
+    assert set(choose_actions(many, "user-001", actions)) == {
+        "ticket-digest",
+        "recommendation-candidates",
+    }
+
+
+def test_a_user_who_wants_nothing_of_a_cycle_costs_nothing(world: World) -> None:
+    """Twenty requests for other things only: no answer is made for this user."""
+    line = '{{"at": {0}, "session": "s{0}", "user_id": "user-007", "action": "ticket-digest"}}'
+    log = read_log(line.format(n) for n in range(20))
+
+    run(world, CYCLE, log)
+
+    assert {one["user_id"] for one in world.sent()} == {"user-001", "user-002"}
 
 
 def test_shipped_cycles_can_make_every_task() -> None:
