@@ -48,6 +48,7 @@ from emulator.runtimes.cloudfront_functions.engine import CloudFrontFunctions
 from emulator.runtimes.lambda_edge import LambdaFunctions
 from emulator.stores.account import Account
 from emulator.stores.edge_copies import EdgeCopies
+from emulator.stores.journal import Journal
 from emulator.stores.key_value_stores import KeyValueStores
 from emulator.stores.lambda_packages import LambdaPackages
 from emulator.values.lambda_edge import LambdaEdgeSwitches
@@ -399,12 +400,15 @@ async def running(
             deployment_ms=settings.deployment_s * 1_000,
         )
 
+        journal = Journal.open(settings.state / "under-way.jsonl")
+        stack.callback(journal.close)
         background = Background(
             account,
             clock,
             in_process,
             others,
             EventsSettings(settings.allowed_hosts),
+            journal=journal,
             declared=lambda: emulator.deployer.declared,
             interpreter=_interpreter(settings, aws_url, stack),
             log=logs.add,

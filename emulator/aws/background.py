@@ -35,6 +35,7 @@ from emulator.errors import ApiError, ConfigError
 from emulator.project.declarations import ResourceDeclaration, TemplateDeclarations
 from emulator.rules.schedule_expression import parse_schedule
 from emulator.stores.account import Account
+from emulator.stores.journal import Journal
 from emulator.stores.queues import Queues
 from emulator.values.account import Kind
 from emulator.values.function_logs import FunctionLogLine
@@ -69,6 +70,7 @@ class Background:
         in_process: The services; these are added to it.
         others: Has tables, buckets and log groups.
         settings: What a person may set.
+        journal: Keeps messages and events under way.
         declared: What the project's template declares now.
         interpreter: Runs state machines in place of the native runner.
         log: Gets a line when an execution begins, and one when it ends.
@@ -82,13 +84,14 @@ class Background:
         others: OtherServices,
         settings: EventsSettings | None = None,
         *,
+        journal: Journal | None = None,
         declared: Callable[[], TemplateDeclarations] = TemplateDeclarations,
         interpreter: Runner | None = None,
         log: Callable[[FunctionLogLine], None] | None = None,
     ) -> None:
         self._clock, self._others = clock, others
-        self.sqs = SqsApi(Queues(clock), account)
-        self.events = EventsApi(account, clock, in_process, settings)
+        self.sqs = SqsApi(Queues(clock, journal), account)
+        self.events = EventsApi(account, clock, in_process, settings, journal)
         self.mappings = EventSourceMappings(self.sqs.queues, account, clock, in_process)
         self.schedules = Schedules(clock, self._timed)
         registry = self.events.registry
@@ -228,8 +231,8 @@ class Background:
 
     async def start(self) -> None:
         """Go on where the last run ended; the template's resources are there by now."""
-        await self.sqs.forget_kept()
-        await self.events.start()
+        self.sqs.queues.forget_homeless()
+        self.events.start()
         await self.mappings.start()
         self.schedules.start()
 
@@ -245,7 +248,6 @@ class Background:
         await self.events.close()
         await self.states.close()
         await self.jobs.close()
-        await self.sqs.keep_messages()
 
     def _tell_of_execution(self, describe: Callable[[], Mapping[str, Any]]) -> None:
         """As Step Functions does (Step Functions guide, eventbridge-integration)."""

@@ -1,4 +1,4 @@
-"""Amazon SQS's queues, in memory.
+"""Amazon SQS's queues: read from memory, kept in a journal.
 
 A message is ready, in flight (received, until its visibility time-out) or delayed. A FIFO queue
 keeps the order within each message group: while one message of a group is in flight, no other of
@@ -25,7 +25,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from emulator.clock import Clock
+from emulator.stores.journal import Journal
 
+_KEY: Final = "message "
 DEDUPLICATION_MS: Final = 5 * 60 * 1_000
 """DG FIFO-queues-exactly-once-processing: the deduplication interval is 5 minutes."""
 
@@ -113,6 +115,8 @@ class Queue:
         self._in_flight: dict[str, Message] = {}
         self._delayed: dict[int, Message] = {}
         self._old_receipts: OrderedDict[str, None] = OrderedDict()
+        self.keep: Callable[[Queue, Message], None] = lambda queue, message: None
+        self.forget: Callable[[Message], None] = lambda message: None
         self._sent: OrderedDict[tuple[str, str], tuple[float, Message]] = OrderedDict()
         self._waiters: set[asyncio.Future[None]] = set()
 
@@ -150,6 +154,7 @@ class Queue:
 
     def add(self, message: Message, delay_ms: float = 0.0) -> None:
         """Put a message in."""
+        self.keep(self, message)
         if delay_ms > 0:
             message.visible_at_ms = self._clock.now_ms() + delay_ms
             self._delayed[message.number] = message
@@ -189,6 +194,7 @@ class Queue:
         taken: list[Message] = []
         for message in self._offered():
             if self._expired(message):
+                self.forget(message)
                 continue
             if self.redrive_to is not None and message.receive_count >= self.redrive_to[1]:
                 self._bury(message)
@@ -222,6 +228,7 @@ class Queue:
         heapq.heappush(self._timers, (message.visible_at_ms, message.number, message.receipt))
         if self.is_fifo:
             self._groups.setdefault(message.group_id, _Group()).in_flight += 1
+        self.keep(self, message)
 
     def _expired(self, message: Message) -> bool:
         retention_ms = self.whole("MessageRetentionPeriod") * 1_000
@@ -268,6 +275,7 @@ class Queue:
             return self._delete_late(receipt)
         self._left_flight(message)
         self._forget_receipt(receipt)
+        self.forget(message)
         return True
 
     def _delete_late(self, receipt: str) -> bool:
@@ -275,6 +283,7 @@ class Queue:
         for message in self._ready:
             if message.receipt == receipt:
                 self._ready.remove(message)
+                self.forget(message)
                 return True
         for group in self._groups.values():
             for entry in group.waiting:
@@ -300,9 +309,11 @@ class Queue:
         for message in self._in_flight.values():
             if message.id == message_id:
                 message.reason = reason
+                self.keep(self, message)
 
     def remove(self, message: Message) -> None:
         """Take a message out, wherever it is."""
+        self.forget(message)
         if self._in_flight.pop(message.receipt, None) is not None:
             self._left_flight(message)
         self._delayed.pop(message.number, None)
@@ -313,6 +324,8 @@ class Queue:
 
     def purge(self) -> None:
         """Delete every message."""
+        for message in self.messages():
+            self.forget(message)
         self._ready.clear()
         self._groups.clear()
         self._in_flight.clear()
@@ -367,21 +380,57 @@ class Queues:
 
     Args:
         clock: Counts time-outs and gives dates.
+        journal: Keeps messages over a restart and a kill; None: nothing does.
         chance: Where message ids come from.
     """
 
-    def __init__(self, clock: Clock, chance: random.Random | None = None) -> None:
-        self.clock = clock
+    def __init__(
+        self, clock: Clock, journal: Journal | None = None, chance: random.Random | None = None
+    ) -> None:
+        self.clock, self._journal = clock, journal
         self._chance = chance or random.Random()
         self._queues: dict[str, Queue] = {}
-        self._numbers = itertools.count(1)
+        self._kept = self._read_kept()
+        self._numbers = itertools.count(
+            1 + max((message.number for _, message in self._kept), default=0)
+        )
         self.on_message: Callable[[Queue], None] = lambda queue: None
 
     def create(self, name: str, arn: str, attributes: Mapping[str, str]) -> Queue:
-        """Make a queue."""
+        """Make a queue; the messages that were in it when localpop ended are in it again."""
         queue = Queue(name, arn, attributes, self.clock, self.clock.epoch_ms())
         self._queues[name] = queue
+        for home, message in self._kept:
+            if home == name:
+                queue.add(message)
+        self._kept = [kept for kept in self._kept if kept[0] != name]
+        if self._journal is not None:
+            queue.keep, queue.forget = self._keep, self._forget
         return queue
+
+    def forget_homeless(self) -> None:
+        """Messages of queues that are not there any more are gone with them."""
+        for _, message in self._kept:
+            self._forget(message)
+        self._kept = []
+
+    def _keep(self, queue: Queue, message: Message) -> None:
+        assert self._journal is not None
+        self._journal.put(f"{_KEY}{message.id}", _dump_message(queue.name, message))
+
+    def _forget(self, message: Message) -> None:
+        if self._journal is not None:
+            self._journal.drop(f"{_KEY}{message.id}")
+
+    def _read_kept(self) -> list[tuple[str, Message]]:
+        if self._journal is None:
+            return []
+        found = [
+            _load_message(shape)
+            for key, shape in self._journal.all().items()
+            if key.startswith(_KEY)
+        ]
+        return sorted(found, key=lambda kept: kept[1].number)
 
     def find(self, name: str) -> Queue | None:
         """A queue by its name, its URL or its ARN."""
@@ -416,9 +465,15 @@ class Queues:
             **more,
         )
 
-    def new_number(self) -> int:
-        """The next message's number."""
-        return next(self._numbers)
+    def again(self, message: Message) -> Message:
+        """A new message with what another says, as a dead letter that is sent back."""
+        return self.new_message(
+            message.body,
+            attributes=message.attributes,
+            group_id=message.group_id,
+            deduplication_id=message.deduplication_id,
+            system_attributes=message.system_attributes,
+        )
 
     def sources_of(self, grave: Queue) -> list[Queue]:
         """The queues whose dead letters go to a queue."""
@@ -427,3 +482,39 @@ class Queues:
             for queue in self.all()
             if queue.redrive_to is not None and queue.redrive_to[0] is grave
         ]
+
+
+def _dump_message(queue: str, message: Message) -> dict[str, Any]:
+    attributes = {
+        name: {
+            key: part.hex() if isinstance(part, bytes) else part for key, part in attribute.items()
+        }
+        for name, attribute in message.attributes.items()
+    }
+    return {
+        "queue": queue,
+        "number": message.number,
+        "id": message.id,
+        "body": message.body,
+        "attributes": attributes,
+        "sent_ms": message.sent_ms,
+        "group_id": message.group_id,
+        "deduplication_id": message.deduplication_id,
+        "system_attributes": dict(message.system_attributes),
+        "source_arn": message.source_arn,
+        "reason": message.reason,
+        "receive_count": message.receive_count,
+    }
+
+
+def _load_message(shape: Mapping[str, Any]) -> tuple[str, Message]:
+    """The queue's name, and the message."""
+    given = dict(shape)
+    given["attributes"] = {
+        name: {
+            key: bytes.fromhex(part) if key == "BinaryValue" else part
+            for key, part in attribute.items()
+        }
+        for name, attribute in given["attributes"].items()
+    }
+    return given.pop("queue"), Message(**given)

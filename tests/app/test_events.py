@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -198,7 +199,8 @@ def test_commands_know_the_queue(tmp_path: Path) -> None:
     )
 
 
-def test_rules_and_messages_survive_an_orderly_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill -9"])
+def test_rules_and_messages_survive(tmp_path: Path, number: signal.Signals) -> None:
     """What the API made, and messages in queues of the template and of the API alike."""
     (tmp_path / "template.yaml").write_text(TEMPLATE)
     (tmp_path / "localpop.toml").write_text('template = "template.yaml"\n')
@@ -217,6 +219,7 @@ def test_rules_and_messages_survive_an_orderly_end(tmp_path: Path) -> None:
             end_s = time.monotonic() + 10
             while not _count(sqs, "writes.fifo"):
                 assert time.monotonic() < end_s
+        first.stop(number)
     with localpop(tmp_path, "--https-port", "0") as second:
         events, sqs = clients(second)
         with contextlib.closing(events), contextlib.closing(sqs):

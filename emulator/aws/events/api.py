@@ -41,6 +41,7 @@ from emulator.rules.event_input import InvalidInput, Matched, check_input, shape
 from emulator.rules.event_pattern import MAX_CHARS, InvalidPattern, compile_pattern
 from emulator.rules.schedule_expression import InvalidSchedule, parse_schedule
 from emulator.stores.account import Account
+from emulator.stores.journal import Journal
 from emulator.values.account import Kind
 from emulator.wire.dates import iso_date
 from emulator.wire.service_model_words import ErrorWords
@@ -74,6 +75,7 @@ class EventsApi:
         clock: Gives dates, spaces retries.
         in_process: The services that targets call.
         settings: What a person may set.
+        journal: Keeps deliveries under way.
         chance: Where ids come from.
     """
 
@@ -83,6 +85,7 @@ class EventsApi:
         clock: Clock,
         in_process: InProcess,
         settings: EventsSettings | None = None,
+        journal: Journal | None = None,
         chance: random.Random | None = None,
     ) -> None:
         self._clock, self._account = clock, account
@@ -90,7 +93,7 @@ class EventsApi:
         self.registry = EventRegistry(account, clock)
         hosts = (settings or EventsSettings()).allowed_hosts
         targets = Targets(in_process, self.registry, self._forward, hosts)
-        self.deliveries = Deliveries(clock, targets.send, targets.bury, self._chance)
+        self.deliveries = Deliveries(clock, targets.send, targets.bury, journal, self._chance)
         self._model = LazyModel(
             "events", ErrorWords("SerializationException", "ValidationException")
         )
@@ -161,18 +164,13 @@ class EventsApi:
             raise NotEmulated(f"The AWS operation events:{operation}")
         return await known(given)
 
-    async def start(self) -> None:
-        """Go on with the deliveries that waited when localpop ended last."""
-        for record in self._account.all(Kind.EVENT_DELIVERIES):
-            self.deliveries.resume(list(record.document["Deliveries"]))
-            await self._account.save(deletes=[(Kind.EVENT_DELIVERIES, record.id)])
+    def start(self) -> None:
+        """Go on with the deliveries that the last run left."""
+        self.deliveries.resume()
 
     async def close(self) -> None:
-        """End in order: what still waits is kept for the next start."""
-        left = await self.deliveries.close()
-        if left:
-            document = {"Deliveries": left}
-            await self._account.save(self._account.new(Kind.EVENT_DELIVERIES, "all", document))
+        """End in order; the next start goes on with what still waits."""
+        await self.deliveries.close()
 
     # --- events -----------------------------------------------------------------------------
 

@@ -7,8 +7,8 @@ ours begins at half a second and doubles up to ten minutes.
 
 Each target has a lane of its own, so that a slow or failing one delays no other. The lanes hold a
 bounded number of deliveries together; beyond it `has_room` says no, and PutEvents refuses entries
-as AWS does when it throttles. When localpop ends in order, what still waits is handed back by
-`close` and is resumed at the next start; a kill loses it.
+as AWS does when it throttles. A journal keeps every delivery until its end, so that the next start
+goes on with what an end or a kill has interrupted: at least once, as at AWS.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from typing import Any, Final
 from emulator import quotas
 from emulator.clock import Clock
 from emulator.errors import ApiError, NotEmulated
+from emulator.stores.journal import Journal
 
+_KEY: Final = "delivery "
 _PENDING_MAX: Final = 20_000
 _AT_ONCE_PER_TARGET: Final = 64
 _BACK_OFF_MS: Final = 500.0
@@ -103,6 +105,7 @@ class Deliveries:
         clock: Waits between attempts.
         send: Brings an event to its target; raises `DeliveryError`.
         bury: Sends a dead letter: queue ARN, body, attributes.
+        journal: Keeps what is under way; None: nothing does.
         chance: Jitter.
     """
 
@@ -111,9 +114,10 @@ class Deliveries:
         clock: Clock,
         send: Callable[[Delivery], Awaitable[None]],
         bury: Callable[[str, str, Mapping[str, str]], Awaitable[None]],
+        journal: Journal | None = None,
         chance: random.Random | None = None,
     ) -> None:
-        self._clock, self._send, self._bury = clock, send, bury
+        self._clock, self._send, self._bury, self._journal = clock, send, bury, journal
         self._chance = chance or random.Random()
         self._lanes: dict[str, _Lane] = {}
         self._resting: dict[str, Delivery] = {}
@@ -134,6 +138,8 @@ class Deliveries:
 
     def submit(self, delivery: Delivery) -> None:
         """Begin; returns at once."""
+        if self._journal is not None:
+            self._journal.put(f"{_KEY}{delivery.id}", asdict(delivery))
         lane = self._lanes.setdefault(delivery.lane, _Lane())
         lane.waiting.append(delivery)
         self._waiting += 1
@@ -147,28 +153,26 @@ class Deliveries:
                 return
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED, timeout=1.0)
 
-    async def close(self) -> list[dict[str, Any]]:
-        """End: attempts under way may finish; all the rest is handed back for the next start."""
+    async def close(self) -> None:
+        """End: attempts under way may finish; all the rest stays in the journal."""
         self._closing = True
-        left = [one for lane in self._lanes.values() for one in lane.waiting]
         for lane in self._lanes.values():
             lane.waiting.clear()
         self._waiting = 0
-        # What rests waits for its time; that time comes at the next start.
         running = [task for task in self._tasks if task.get_name() in self._running]
         if running:
             await asyncio.wait(running, timeout=_CLOSING_PATIENCE_S)
-        left += [*self._running.values(), *self._resting.values()]
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        return [asdict(one) for one in left]
 
-    def resume(self, kept: list[dict[str, Any]]) -> None:
-        """Go on with what `close` handed back."""
-        for shape in kept:
-            self.submit(Delivery(**shape))
+    def resume(self) -> None:
+        """Go on with what the last run left in the journal."""
+        kept = self._journal.all() if self._journal is not None else {}
+        for key, shape in kept.items():
+            if key.startswith(_KEY):
+                self.submit(Delivery(**shape))
 
     # --- a delivery's way -------------------------------------------------------------------
 
@@ -193,12 +197,14 @@ class Deliveries:
             problem = await self._tried(delivery)
             if problem is None:
                 self.tally.delivered += 1
+                self._end(delivery)
             elif exhausted := self._exhausted(delivery, problem):
                 await self._give_up(delivery, problem, exhausted)
+                self._end(delivery)
             else:
                 self._rest(delivery)
         finally:
-            # A cancelled attempt stays among the running, for `close`.
+            # A cancelled attempt is none that came to an end.
             task = asyncio.current_task()
             if task is None or not task.cancelling():
                 self._running.pop(delivery.id, None)
@@ -206,6 +212,10 @@ class Deliveries:
             if lane is not None:
                 lane.running -= 1
                 self._pump(name)
+
+    def _end(self, delivery: Delivery) -> None:
+        if self._journal is not None:
+            self._journal.drop(f"{_KEY}{delivery.id}")
 
     async def _tried(self, delivery: Delivery) -> DeliveryError | None:
         delivery.attempts += 1

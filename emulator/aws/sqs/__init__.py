@@ -1,6 +1,5 @@
 """Amazon SQS at the endpoint: the API, and the event source mappings that feed Lambda from it.
 
-Queues and messages are in memory. What was made through the API is kept in the account; messages
-are written there when localpop ends in order, and are there again at the next start. A kill loses
-messages, never queues.
+Queues made through the API are kept in the account, messages in a journal beside it: neither a
+restart nor a kill loses one.
 """

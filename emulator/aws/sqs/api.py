@@ -12,7 +12,6 @@ import re
 import struct
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -200,43 +199,9 @@ class SqsApi:
                 queue.attributes = _complete(name, attributes)
         self._join_graves()
 
-    async def keep_messages(self) -> None:
-        """Write every message into the account, for the next start."""
-        if self._account is None:
-            return
-        kept = {
-            queue.name: [_dump_message(message) for message in queue.messages()]
-            for queue in self.queues.all()
-        }
-        records = [
-            self._account.new(Kind.QUEUE_MESSAGES, name, {"Messages": messages})
-            for name, messages in kept.items()
-            if messages
-        ]
-        if records:
-            await self._account.save(*records)
-
-    async def forget_kept(self) -> None:
-        """The messages kept for this start are back in their queues; a crash must not double them.
-
-        Queues that nobody has made yet keep theirs.
-        """
-        if self._account is None:
-            return
-        gone = [
-            (Kind.QUEUE_MESSAGES, record.id)
-            for record in self._account.all(Kind.QUEUE_MESSAGES)
-            if self.queues.find(record.id) is not None
-        ]
-        if gone:
-            await self._account.save(deletes=gone)
-
     def _make(self, name: str, attributes: Mapping[str, str], tags: Mapping[str, str]) -> Queue:
         queue = self.queues.create(name, queue_arn(name), _complete(name, attributes))
         queue.tags = dict(tags)
-        kept = self._account.find(Kind.QUEUE_MESSAGES, name) if self._account is not None else None
-        for shape in kept.document["Messages"] if kept is not None else ():
-            queue.add(_load_message(self.queues, shape))
         return queue
 
     def _join_graves(self) -> None:
@@ -368,10 +333,9 @@ class SqsApi:
             if destination is None or source.is_in_flight(message):
                 # In flight, or of a queue that is gone: it stays.
                 continue
+            # First there, then gone from here: a kill in between doubles it, and loses nothing.
+            destination.add(self.queues.again(message))
             source.remove(message)
-            destination.add(
-                replace(message, source_arn="", receipt="", number=self.queues.new_number())
-            )
             moved += 1
             self.queues.on_message(destination)
         task = {
@@ -759,50 +723,6 @@ def md5_of_attributes(attributes: Mapping[str, Any]) -> str:
         digest.update(b"\x02" if binary is not None else b"\x01")
         digest.update(struct.pack(">I", len(value)) + value)
     return digest.hexdigest()
-
-
-def _dump_message(message: Message) -> dict[str, Any]:
-    attributes = {
-        name: {
-            key: part.hex() if isinstance(part, bytes) else part for key, part in attribute.items()
-        }
-        for name, attribute in message.attributes.items()
-    }
-    return {
-        "Id": message.id,
-        "Body": message.body,
-        "Attributes": attributes,
-        "SentMs": message.sent_ms,
-        "GroupId": message.group_id,
-        "DeduplicationId": message.deduplication_id,
-        "System": dict(message.system_attributes),
-        "SourceArn": message.source_arn,
-        "Reason": message.reason,
-        "ReceiveCount": message.receive_count,
-    }
-
-
-def _load_message(queues: Queues, shape: Mapping[str, Any]) -> Message:
-    attributes = {
-        name: {
-            key: bytes.fromhex(part) if key == "BinaryValue" else part
-            for key, part in attribute.items()
-        }
-        for name, attribute in shape["Attributes"].items()
-    }
-    return Message(
-        queues.new_number(),
-        shape["Id"],
-        shape["Body"],
-        attributes,
-        shape["SentMs"],
-        group_id=shape["GroupId"],
-        deduplication_id=shape["DeduplicationId"],
-        system_attributes=shape["System"],
-        source_arn=shape["SourceArn"],
-        reason=shape["Reason"],
-        receive_count=shape["ReceiveCount"],
-    )
 
 
 def _paged(member: str, names: Sequence[str], given: Shape) -> dict[str, Any]:

@@ -92,14 +92,7 @@ def _sent_back(message: Message, queue: Queue, queues: Queues, events: EventsApi
             source = queues.find(message.source_arn or texts["TARGET_ARN"])
             if source is None:
                 return False
-            message_again = queues.new_message(
-                message.body,
-                attributes=message.attributes,
-                group_id=message.group_id,
-                deduplication_id=message.deduplication_id,
-                system_attributes=message.system_attributes,
-            )
-            source.add(message_again)
+            source.add(queues.again(message))
             return True
         case "target":
             delivery = _delivery(message, texts, events)

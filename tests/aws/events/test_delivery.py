@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from anyio.lowlevel import checkpoint
 from emulator.aws.events.delivery import Deliveries, Delivery, DeliveryError
 from emulator.clock.virtual import VirtualClock
 from emulator.errors import ApiError, NotEmulated
+from emulator.stores.journal import Journal
 
 DEAD = "arn:aws:sqs:us-east-1:123456789012:dead"
 
@@ -21,13 +23,17 @@ DEAD = "arn:aws:sqs:us-east-1:123456789012:dead"
 class World:
     """Deliveries whose targets do what the test says."""
 
-    def __init__(self, outcomes: Mapping[str, list[Exception | None]] | None = None) -> None:
+    def __init__(
+        self,
+        outcomes: Mapping[str, list[Exception | None]] | None = None,
+        journal: Journal | None = None,
+    ) -> None:
         self.clock = VirtualClock()
         self.outcomes = {arn: list(found) for arn, found in (outcomes or {}).items()}
         self.tried: list[tuple[str, float]] = []
         self.buried: list[tuple[str, str, dict[str, str]]] = []
         self.gate: asyncio.Event | None = None
-        self.deliveries = Deliveries(self.clock, self._send, self._bury, random.Random(0))
+        self.deliveries = Deliveries(self.clock, self._send, self._bury, journal, random.Random(0))
 
     async def _send(self, delivery: Delivery) -> None:
         arn = delivery.target["Arn"]
@@ -177,9 +183,10 @@ async def test_there_is_an_end_to_what_can_wait() -> None:
 
 
 @pytest.mark.anyio
-async def test_what_waits_at_the_end_is_handed_back() -> None:
-    """And resumed by the next start: nothing is lost, nothing done twice."""
-    world = World()
+async def test_what_waits_at_the_end_goes_on_at_the_next_start(tmp_path: Path) -> None:
+    """Nothing is lost, nothing done twice."""
+    journal = Journal.open(tmp_path / "journal")
+    world = World({"down": [BROKEN] * 9}, journal)
     world.gate = asyncio.Event()
     for number in range(70):
         world.submit(f"slow-{number}", "slow")
@@ -187,12 +194,18 @@ async def test_what_waits_at_the_end_is_handed_back() -> None:
     await checkpoint()
     await checkpoint()
     world.gate.set()
-    left = await closing
-    following = World()
-    following.deliveries.resume(left)
+    await closing
+    journal.close()
+    again = Journal.open(tmp_path / "journal")
+    left = len(again.all())
+    following = World(journal=again)
+    following.deliveries.resume()
     await following.until_quiet()
+    again.close()
     names = {name for name, _ in world.tried} | {name for name, _ in following.tried}
 
-    assert world.deliveries.tally.delivered + len(left) == 70
-    assert following.deliveries.tally.delivered == len(left)
+    assert left == 6
+    assert world.deliveries.tally.delivered + left == 70
+    assert following.deliveries.tally.delivered == left
     assert len(names) == 70
+    assert again.all() == {}
