@@ -167,6 +167,7 @@ class Deployment:
 
     def plan(self) -> Plan:
         """What `deploy` would do; nothing is changed."""
+        self.template.require_values()
         decisions = [self._decide(one) for one in self.template.ours]
         return Plan(
             self.ledger.stack,
@@ -349,6 +350,7 @@ class Deployment:
             ConfigError: AWS refuses something. What is done stays; deploying again goes on.
         """
         ledger = self.ledger
+        self.template.require_values()
         ledger.endpoint = self.target.endpoint
         ledger.parameters = dict(self.template.parameters)
         ledger.values = dict(self.template.values)

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from emulator.deploy.plan import Left
-from emulator.deploy.target import REGION
-from emulator.errors import ConfigError
+from emulator.errors import ConfigError, LocalpopError
 from emulator.project.declarations import (
     FunctionDeclaration,
     LambdaFunctionDeclaration,
     TemplateDeclarations,
 )
-from emulator.project.intrinsics import STACK_NAME, Resolver
+from emulator.project.identifiers import letters
+from emulator.project.intrinsics import STACK_NAME, Resolver, Unresolved
 from emulator.project.stacks import Stack
 
 ROLE: Final = "AWS::IAM::Role"
@@ -48,6 +48,10 @@ ORDER: Final = (STORE, ROLE, LAMBDA, VERSION, FUNCTION, *CONFIGURATIONS, DISTRIB
 """Each type after those that it can refer to (facts/local-aws.md section 6)."""
 
 _BAKED_FILES: Final = "localpop:baked-files"
+_PARAMETER: Final = "AWS::SSM::Parameter"
+_EDGE_FUNCTION_READER: Final = "Custom::CrossRegionStringParameterReader"
+_EXPORT_READER: Final = "Custom::CrossRegionExportReader"
+_EXPORT_WRITER: Final = "Custom::CrossRegionExportWriter"
 _UNKNOWN: Final = re.compile("⟨[^⟩]+⟩")
 # CloudFormation's own limit for what it makes up for roles and functions.
 _NAME_MAX_CHARS: Final = 64
@@ -106,7 +110,7 @@ class Template:
                     stack.label,
                     _Elsewhere(self),
                     named,
-                    REGION,
+                    stack.region,
                     self.account,
                 )
             )
@@ -181,11 +185,32 @@ class Template:
         """
         return self._resolved(one.stack, one.logical_id)
 
+    def require_values(self) -> None:
+        """Ask for everything that only AWS knows at once, before anything is made.
+
+        Raises:
+            ConfigError: What is missing, and how to say it.
+        """
+        missing: dict[str, ConfigError] = {}
+        for one in self.ours:
+            resource = self.stacks[one.stack].document["Resources"][one.logical_id]
+            baked = (resource.get("Metadata") or {}).get(_BAKED_FILES) or {}
+            said = [_without_code(_properties(resource)), baked]
+            resolved = self._resolvers[one.stack].resolve_parts(said, self.place(one))
+            for error in _unresolved(resolved):
+                if isinstance(error, ConfigError):
+                    missing.setdefault(error.mend or error.what, error)
+                else:
+                    raise error
+        if missing:
+            whats = dict.fromkeys(error.what for error in missing.values())
+            where = next(iter(missing.values())).where
+            raise ConfigError(" ".join(whats), where=where, mend=" ".join(missing))
+
     def _resolved(self, stack: int, logical_id: str) -> dict[str, Any]:
         raw = _properties(self.stacks[stack].document["Resources"][logical_id])
         place = f"Resources.{logical_id}.Properties"
-        # A function's code in the template is a stand-in for what is packaged.
-        wanted = {name: item for name, item in raw.items() if name not in ("Code", "FunctionCode")}
+        wanted = _without_code(raw)
         resolved: dict[str, Any] = self._resolvers[stack].resolve(wanted, place)
         return resolved
 
@@ -199,7 +224,12 @@ class Template:
         if member in raw:
             resolved = self._resolvers[one.stack].resolve(raw[member], self.place(one))
             return str(resolved)
-        return f"{self._resolvers[one.stack].stack_name}-{one.logical_id}"[:_NAME_MAX_CHARS]
+        stack = self._resolvers[one.stack].stack_name
+        made_up = f"{stack}-{one.logical_id}"
+        if len(made_up) <= _NAME_MAX_CHARS:
+            return made_up
+        # As CloudFormation does: cut to fit, then letters to stay unique.
+        return f"{stack[:24]}-{one.logical_id[:24]}-{letters(f'name:{made_up}', 12)}"
 
     def role_policies(self, role: Declared) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Inline policies that other resources put into a role: name and document."""
@@ -270,6 +300,8 @@ class Template:
             return f"⟨{said}⟩"
         found = self._by_name(stack, logical_id, attribute)
         if found is None:
+            found = self._read_by_cdk(stack, logical_id, attribute)
+        if found is None:
             kind = str((self.stacks[stack].document["Resources"].get(logical_id) or {}).get("Type"))
             bucket = kind == "AWS::S3::Bucket"
             raise ConfigError(
@@ -294,6 +326,32 @@ class Template:
             "DomainName": f"{name}.s3.amazonaws.com",
             "RegionalDomainName": f"{name}.s3.{region}.amazonaws.com",
         }.get(attribute)
+
+    def _read_by_cdk(self, stack: int, logical_id: str, attribute: str) -> Any:
+        """What CDK's custom resources read from another Region's parameter store."""
+        resource = self.stacks[stack].document["Resources"].get(logical_id) or {}
+        if resource.get("Type") == _EDGE_FUNCTION_READER and attribute == "FunctionArn":
+            named = _properties(resource).get("ParameterName")
+            attribute = str(self._resolvers[stack].resolve(named, f"Resources.{logical_id}"))
+        elif resource.get("Type") != _EXPORT_READER:
+            return None
+        return self.stored(attribute)
+
+    def stored(self, name: str) -> Any:
+        """What a template puts into the parameter store under a name; None when none does."""
+        for number, resolver in enumerate(self._resolvers):
+            for logical_id, resource in self._resources(number):
+                said, place = _properties(resource), f"Resources.{logical_id}"
+                if resource.get("Type") == _EXPORT_WRITER:
+                    exports = (said.get("WriterProps") or {}).get("exports") or {}
+                    if name in exports:
+                        return resolver.resolve(exports[name], place)
+                elif (
+                    resource.get("Type") == _PARAMETER
+                    and resolver.resolve_parts(said.get("Name"), place) == name
+                ):
+                    return resolver.resolve(said.get("Value"), place)
+        return None
 
     def exported(self, name: str, place: str) -> Any:
         """What one of the stacks exports, or what was said."""
@@ -340,6 +398,11 @@ class _Elsewhere:
 
     def stored(self, reference: str, place: str) -> str:
         """What a dynamic reference stands for."""
+        service, _, name = reference.partition(":")
+        if reference not in self._template.values and service == "ssm":
+            found = self._template.stored(name.partition(":")[0])
+            if found is not None:
+                return str(found)
         return self.answered(reference, f"Only AWS knows {reference!r}.", place)
 
     def answered(self, key: str, what: str, place: str) -> str:
@@ -381,6 +444,23 @@ def stand_ins(value: Any) -> Any:
 def _properties(resource: Mapping[str, Any]) -> Mapping[str, Any]:
     properties = resource.get("Properties")
     return properties if isinstance(properties, Mapping) else {}
+
+
+def _without_code(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """A function's code in the template is a stand-in for what is packaged."""
+    return {name: one for name, one in properties.items() if name not in ("Code", "FunctionCode")}
+
+
+def _unresolved(value: Any) -> Iterator[LocalpopError]:
+    """Every reason why a part could not be resolved."""
+    if isinstance(value, Unresolved):
+        yield value.error
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _unresolved(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _unresolved(one)
 
 
 def _target(value: Any) -> str:

@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from emulator.cli import main
-from tests.aws.endpoint import Endpoint, Options, client, running_endpoint
+from tests.aws.endpoint import Endpoint, client
+from tests.deploy.accounts import account
 from tests.deploy.small_project import (
     LOOKUP,
     config_of,
@@ -29,8 +30,7 @@ Say = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
     """An account in which nothing is."""
-    (tmp_path / "account").mkdir()
-    with running_endpoint(tmp_path / "account/stores.sqlite", Options(control=True)) as endpoint:
+    with account(tmp_path / "account") as endpoint:
         yield endpoint
 
 

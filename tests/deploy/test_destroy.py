@@ -14,16 +14,16 @@ from emulator.deploy.target import Target
 from emulator.errors import ConfigError
 from emulator.project.local import read_local
 from tests.aws.cloudfront.shapes import distribution, listed
-from tests.aws.endpoint import Endpoint, Options, client, running_endpoint
+from tests.aws.endpoint import Endpoint, Options, client
+from tests.deploy.accounts import account
 from tests.deploy.small_project import write_project
 
 
 @pytest.fixture
 def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
     """An account whose distributions and stores take a moment, as at AWS."""
-    (tmp_path / "account").mkdir()
     options = Options(control=True, deployment_ms=250.0)
-    with running_endpoint(tmp_path / "account/stores.sqlite", options) as running:
+    with account(tmp_path / "account", options) as running:
         yield running
 
 

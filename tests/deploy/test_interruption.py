@@ -7,8 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,8 @@ import pytest
 
 from emulator.cli import main
 from tests.app.running import ROOT
-from tests.aws.endpoint import Endpoint, Options, client, running_endpoint
+from tests.aws.endpoint import Endpoint, client
+from tests.deploy.accounts import account
 from tests.deploy.small_project import (
     LOOKUP,
     config_of,
@@ -97,14 +96,6 @@ class Killed:
         self._process.stdin.close()
         self._process.wait(30)
         self._process.stdout.close()
-
-
-@contextmanager
-def account(path: Path) -> Iterator[Endpoint]:
-    """An account of its own."""
-    path.mkdir()
-    with running_endpoint(path / "stores.sqlite", Options(control=True)) as endpoint:
-        yield endpoint
 
 
 def change(folder: Path) -> None:
