@@ -265,6 +265,7 @@ class Background:
     async def reset(self) -> None:
         """Forget queues; the account forgets the rest."""
         await self.mappings.reset()
+        self.events.deliveries.clear()
         self.sqs.queues.clear()
         await self.states.reset()
         await self.jobs.reset()

@@ -18,7 +18,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from emulator import quotas
@@ -81,6 +81,10 @@ class Delivery:
         """What must not wait for anything else."""
         return f"{self.source_arn} {self.target.get('Id', '')} {self.target['Arn']}"
 
+    def dump(self) -> dict[str, Any]:
+        """Its members, as JSON has them; `dataclasses.asdict` would copy the target as well."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
 
 @dataclass(slots=True)
 class _Lane:
@@ -139,7 +143,7 @@ class Deliveries:
     def submit(self, delivery: Delivery) -> None:
         """Begin; returns at once."""
         if self._journal is not None:
-            self._journal.put(f"{_KEY}{delivery.id}", asdict(delivery))
+            self._journal.put(f"{_KEY}{delivery.id}", delivery.dump())
         lane = self._lanes.setdefault(delivery.lane, _Lane())
         lane.waiting.append(delivery)
         self._waiting += 1
@@ -166,6 +170,17 @@ class Deliveries:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+    def clear(self) -> None:
+        """Forget what waits or rests; attempts under way end as they may."""
+        for lane in self._lanes.values():
+            for delivery in lane.waiting:
+                self._end(delivery)
+            lane.waiting.clear()
+        self._waiting = 0
+        for delivery in self._resting.values():
+            self._end(delivery)
+        self._resting.clear()
 
     def resume(self) -> None:
         """Go on with what the last run left in the journal."""

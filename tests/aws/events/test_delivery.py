@@ -209,3 +209,21 @@ async def test_what_waits_at_the_end_goes_on_at_the_next_start(tmp_path: Path) -
     assert following.deliveries.tally.delivered == left
     assert len(names) == 70
     assert again.all() == {}
+
+
+@pytest.mark.anyio
+async def test_a_reset_forgets_what_waits(tmp_path: Path) -> None:
+    """And what rests between two attempts; the next start finds nothing."""
+    journal = Journal.open(tmp_path / "journal")
+    world = World(journal=journal)
+    world.gate = asyncio.Event()
+    for number in range(70):
+        world.submit(f"slow-{number}", "slow")
+    await checkpoint()
+    world.deliveries.clear()
+    world.gate.set()
+    await world.until_quiet()
+    journal.close()
+
+    assert len(world.tried) == 64
+    assert journal.all() == {}
