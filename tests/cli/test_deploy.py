@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -393,6 +394,23 @@ def test_without_its_ledger_nothing_is_taken_for_its_own_by_name_alone(
 
     assert code == 2
     assert "an-hour is there already" in complaint
+
+
+def test_an_account_that_has_forgotten_is_filled_again(say: Say, endpoint: Endpoint) -> None:
+    """After `localpop reset` the ledger's ids are nobody's: everything is made anew, and said."""
+    say("deploy")
+    url = f"{endpoint.url.replace('local@', '')}/_localpop/reset"
+    urllib.request.urlopen(urllib.request.Request(url, b"{}", method="POST"), timeout=10).close()
+
+    code, out, _ = say("deploy", "--plan")
+    assert code == 0
+    assert "which was made before, is gone" in out
+    assert say("deploy")[0] == 0
+    assert set(actions(say).values()) == {"leave alone"}
+    made = cloudfront(endpoint)
+    arn = made.describe_key_value_store(Name="greetings")["KeyValueStore"]["ARN"]
+    data = client("cloudfront-keyvaluestore", endpoint.url)
+    assert data.describe_key_value_store(KvsARN=arn)["ItemCount"] == 60
 
 
 def test_answers_that_help(
