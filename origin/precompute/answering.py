@@ -193,6 +193,8 @@ class Answering:
         data: What prompts are made from.
         prices: What tokens cost.
         threads: Where prompts wait for the model; outlives a call.
+        retry_s: For how long a model without room is asked again. Whoever waits here is paid for,
+            and keeps an environment from others: the state machine waits longer for nothing.
         now_s: Epoch seconds.
         monotonic_s: Seconds for deadlines.
         sleep: Waits that many seconds.
@@ -203,6 +205,7 @@ class Answering:
     data: DataSet
     prices: TokenPrices
     threads: ThreadPoolExecutor
+    retry_s: float = 6.0
     now_s: Callable[[], float] = time.time
     monotonic_s: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] = time.sleep
@@ -273,13 +276,14 @@ class Answering:
 
     def _ask(self, name: str, prompt: Prompt, give_up_s: float) -> Outcome:
         failures = unusable = input_tokens = output_tokens = 0
+        retry_until_s = min(give_up_s, self.monotonic_s() + self.retry_s)
         while True:
             try:
                 completion = self.model.complete(prompt)
             except ModelError as error:
                 failures += 1
                 failure = _FAILURES[error.fault]
-                if not failure.may_pass or not self._may_wait(failures, give_up_s):
+                if not failure.may_pass or not self._may_wait(failures, retry_until_s):
                     return Outcome(
                         name,
                         failure=failure,
@@ -310,11 +314,11 @@ class Answering:
                 source_hash=content_hash(prompt.text),
             )
 
-    def _may_wait(self, failures: int, give_up_s: float) -> bool:
+    def _may_wait(self, failures: int, until_s: float) -> bool:
         """Wait with full jitter (`origin.backoff`); False, at once, when there is no time left."""
         longest_s = min(_RETRY_CAP_S, _RETRY_BASE_S * 2 ** min(failures - 1, 10))
         pause_s = self.chance.uniform(0, longest_s)
-        if self.monotonic_s() + pause_s + _LEAST_TRY_S > give_up_s:
+        if self.monotonic_s() + pause_s + _LEAST_TRY_S > until_s:
             return False
         self.sleep(pause_s)
         return True

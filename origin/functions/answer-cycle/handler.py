@@ -46,6 +46,8 @@ def _open_runner() -> CycleRunner:
             data=load_data_set(),
             prices=load_prices(_MODEL_ID),
             threads=ThreadPoolExecutor(_THREADS, thread_name_prefix="prompt"),
+            # Nobody else asks again for a cycle.
+            retry_s=30.0,
         ),
         queue=AnswerQueue(_SESSION.client("sqs"), os.environ["ANSWER_QUEUE_URL"]),
         batches=Batches(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,23 @@ def test_when_nothing_is_left_it_is_raised(
 
     with pytest.raises(raised, match=r"user-036: morning-briefing: .*; deployment-summary: .*;"):
         generate(remaining_ms=1500)
+
+
+def test_a_long_outage_is_waited_for_elsewhere(module: Any, stand_in: StandIn) -> None:
+    """After six seconds of a clock that leaps, the function ends, with half an hour to go."""
+    stand_in.throttles = 1_000
+    now_s = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now_s[0] += seconds
+
+    chance = random.Random(1)
+    answering = replace(module.ANSWERING, monotonic_s=lambda: now_s[0], sleep=sleep, chance=chance)
+    with pytest.raises(ModelThrottled):
+        answering.answer({**EVENT, "actions": ["ticket-digest"]}, remaining_s=1800)
+    # The last wait, of up to four seconds, was not begun.
+    assert 1.8 < now_s[0] < 6
+    assert len(stand_in.prompts) < 50
 
 
 def test_the_time_is_kept(generate: Handler, stand_in: StandIn) -> None:
