@@ -403,6 +403,8 @@ class Queues:
         for home, message in self._kept:
             if home == name:
                 queue.add(message)
+                if message.deduplication_id:
+                    queue.remember(message)
         self._kept = [kept for kept in self._kept if kept[0] != name]
         if self._journal is not None:
             queue.keep, queue.forget = self._keep, self._forget
