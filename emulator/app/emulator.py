@@ -440,6 +440,7 @@ async def running(
                 in_process,
                 emulator.deployer.loaded_lambda,
                 background,
+                journal,
             ),
             distance_ms=latency.kvs_api_distance_ms,
             plan=plan,

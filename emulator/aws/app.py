@@ -52,6 +52,7 @@ from emulator.network.faults import FaultPlan
 from emulator.quotas import KB
 from emulator.runtimes.cloudfront_functions.engine import CloudFrontFunctions
 from emulator.runtimes.lambda_edge import LambdaFunctions, LoadedLambda
+from emulator.stores.journal import Journal
 from emulator.stores.key_value_stores import KeyValueStores
 from emulator.stores.lambda_packages import LambdaPackages
 
@@ -81,6 +82,7 @@ class CloudFrontControl:
         in_process: Where the services call each other; they are added to it.
         declared_function: A Lambda function of the project's template, by its ARN.
         background: Events and queues.
+        journal: Keeps events under way that Lambda functions are to get.
     """
 
     plane: ControlPlane
@@ -92,6 +94,7 @@ class CloudFrontControl:
     in_process: InProcess = field(default_factory=InProcess)
     declared_function: Callable[[str], LoadedLambda | None] = lambda arn: None
     background: Background | None = None
+    journal: Journal | None = None
 
 
 def create_app(
@@ -168,6 +171,7 @@ def _control_services(
         control.declared_function,
         control.in_process.call,
         control.background.mappings.operations if control.background is not None else None,
+        control.journal,
     )
 
     def in_use(arn: str) -> bool:

@@ -5,6 +5,7 @@ One object that the endpoint, the deployment of templates and the end of localpo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from emulator.aws.events.api import (
 )
 from emulator.aws.events.registry import DEFAULT_BUS, bus_name
 from emulator.aws.in_process import InProcess
+from emulator.aws.lambda_invocations import INVOCATION_KEY
 from emulator.aws.other_services import Declared, OtherServices
 from emulator.aws.scheduler.api import SchedulerApi, group_document, schedule_document
 from emulator.aws.scheduler.runner import Schedules, Timed
@@ -31,7 +33,7 @@ from emulator.aws.sqs.mappings import EventSourceMappings
 from emulator.aws.step_functions.api import StepFunctionsApi
 from emulator.aws.step_functions.executions import Runner
 from emulator.clock import Clock
-from emulator.errors import ApiError, ConfigError
+from emulator.errors import ApiError, ConfigError, NotEmulated
 from emulator.project.declarations import ResourceDeclaration, TemplateDeclarations
 from emulator.rules.schedule_expression import parse_schedule
 from emulator.stores.account import Account
@@ -57,6 +59,9 @@ class Plan:
     documents: dict[Kind, dict[str, Mapping[str, Any]]]
     of_others: Mapping[str, Sequence[Declared]]
     mappings: Mapping[str, Mapping[str, Any]]
+
+
+_log = logging.getLogger(__name__)
 
 
 class Background:
@@ -90,6 +95,7 @@ class Background:
         log: Callable[[FunctionLogLine], None] | None = None,
     ) -> None:
         self._clock, self._others = clock, others
+        self._in_process, self._journal = in_process, journal
         self.sqs = SqsApi(Queues(clock, journal), account)
         self.events = EventsApi(account, clock, in_process, settings, journal)
         self.mappings = EventSourceMappings(self.sqs.queues, account, clock, in_process)
@@ -111,6 +117,7 @@ class Background:
             interpreter=interpreter,
             log=log,
             tell=self._tell_of_execution,
+            journal=journal,
         )
         in_process.add("states", self.states.call)
         self.jobs = BedrockJobs(
@@ -232,9 +239,26 @@ class Background:
     async def start(self) -> None:
         """Go on where the last run ended; the template's resources are there by now."""
         self.sqs.queues.forget_homeless()
+        self.states.start()
+        await self._resume_invocations()
         self.events.start()
         await self.mappings.start()
         self.schedules.start()
+
+    async def _resume_invocations(self) -> None:
+        """Hand Lambda the events again that it had not done with."""
+        kept = self._journal.all() if self._journal is not None else {}
+        for key, document in kept.items():
+            if not key.startswith(INVOCATION_KEY):
+                continue
+            assert self._journal is not None
+            self._journal.drop(key)
+            given = {"FunctionName": document["function"], "InvocationType": "Event"}
+            try:
+                payload = str(document["payload"]).encode()
+                await self._in_process.call("lambda", "Invoke", {**given, "Payload": payload})
+            except (ApiError, NotEmulated) as error:
+                _log.warning("an event of %s is gone: %s", document["function"], error)
 
     async def quiesce(self) -> None:
         """Begin nothing more, while what is under way can still call the endpoint."""

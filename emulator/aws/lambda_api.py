@@ -31,6 +31,7 @@ from emulator.quotas import MB
 from emulator.rules.edge_associations import LambdaConfiguration
 from emulator.rules.lambda_lint import environment_problem
 from emulator.runtimes.lambda_edge import LambdaFunctions, LoadedLambda
+from emulator.stores.journal import Journal
 from emulator.stores.lambda_packages import LambdaPackages
 from emulator.values.account import Kind, Record
 from emulator.values.lambda_edge import LambdaDeclaration
@@ -94,6 +95,7 @@ class LambdaApi:
         declared_function: A function of the project's template, ready to run, by its ARN.
         call_service: The other services, for dead letters and destinations.
         more_operations: Operations that somebody else does: event source mappings.
+        journal: Keeps events under way.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class LambdaApi:
         declared_function: Callable[[str], LoadedLambda | None] = lambda arn: None,
         call_service: CallService = nobody_else,
         more_operations: Mapping[str, Operation] | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self._plane, self._account = plane, plane.account
         self._trusted_principals = trusted_principals
@@ -115,7 +118,9 @@ class LambdaApi:
         )
         self._kept: dict[tuple[str, str], LoadedLambda] = {}
         self._declared_function = declared_function
-        self._invocations = Invocations(plane.clock, call_service, plane.background)
+        self._invocations = Invocations(
+            plane.clock, call_service, plane.background, journal=journal
+        )
         self._operations: Mapping[str, Operation] = {
             "CreateFunction": self._create,
             "GetFunction": self._get,

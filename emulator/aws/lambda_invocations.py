@@ -25,6 +25,7 @@ from emulator.errors import ApiError, LocalpopError, NotEmulated
 from emulator.project.declarations import EventInvokeConfig
 from emulator.runtimes.lambda_edge import LoadedLambda
 from emulator.runtimes.lambda_edge.functions import PlainRun
+from emulator.stores.journal import Journal
 
 CallService: TypeAlias = Callable[[str, str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 """Another service of the endpoint: (service, operation, input) to output."""
@@ -37,6 +38,8 @@ _SYNCHRONOUS_MAX_BYTES: Final = 6_291_456
 _ERROR_MESSAGE_MAX_BYTES: Final = 1_024
 # Ours: AWS's queue of events has no such end, this machine's memory has.
 _WAITING_MAX: Final = 10_000
+INVOCATION_KEY: Final = "invocation:"
+"""What the journal's keys of events under way begin with."""
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +79,7 @@ class Invocations:
         clock: Where the time between two tries comes from.
         call: The other services, for dead letters and destinations.
         background: Does what no caller waits for.
+        journal: Keeps events under way, over a restart and a kill; None: nothing does.
         retry_ms: The time before each further try.
     """
 
@@ -85,10 +89,11 @@ class Invocations:
         call: CallService,
         background: Callable[[Coroutine[Any, Any, Any]], None],
         *,
+        journal: Journal | None = None,
         retry_ms: tuple[float, ...] = RETRY_MS,
     ) -> None:
         self._clock, self._call, self._background = clock, call, background
-        self._retry_ms = retry_ms
+        self._journal, self._retry_ms = journal, retry_ms
         self._at_work: Counter[str] = Counter()
         self._waiting = 0
 
@@ -140,15 +145,22 @@ class Invocations:
         if self._waiting >= _WAITING_MAX:
             raise ApiError(429, "TooManyRequestsException", "Rate Exceeded.")
         self._waiting += 1
-        self._background(self._handle(function, event))
+        queued = _Queued(function, event, self._clock.now_ms())
+        if self._journal is not None:
+            document = {"function": function.arn, "payload": orjson.dumps(event).decode()}
+            self._journal.put(f"{INVOCATION_KEY}{queued.request_id}", document)
+        self._background(self._handle(queued))
 
-    async def _handle(self, function: Invokable, event: Any) -> None:
+    async def _handle(self, queued: _Queued) -> None:
         try:
-            await self._until_done(_Queued(function, event, self._clock.now_ms()))
+            await self._until_done(queued)
         except LocalpopError as error:
-            _log.error("An event of the function %s is lost: %s", function.name, error)
+            _log.error("An event of the function %s is lost: %s", queued.function.name, error)
         finally:
             self._waiting -= 1
+        # Not reached by who is cancelled: that event is for the next start.
+        if self._journal is not None:
+            self._journal.drop(f"{INVOCATION_KEY}{queued.request_id}")
 
     async def _until_done(self, queued: _Queued) -> None:
         function, config = queued.function, queued.function.asynchronous

@@ -264,8 +264,8 @@ def _banner(emulator: Emulator) -> str:
 
   what survives a restart (in {emulator.settings.state.name}/): key value stores; what was made of
   CloudFront, Lambda, EventBridge, Step Functions and SQS through the AWS endpoint, with messages
-  in queues. Executions of state machines, S3, DynamoDB and all other services (moto's) are
-  forgotten; localpop reset forgets everything.
+  in queues and whatever is under way. S3, DynamoDB and all other services (moto's) are forgotten;
+  localpop reset forgets everything.
   Ctrl-C ends everything"""
 
 

@@ -31,6 +31,7 @@ from emulator.runtimes.state_machine import StateMachineRunner, TaskTokens
 from emulator.runtimes.state_machine.runner import DATA_MAX_BYTES
 from emulator.runtimes.state_machine.tasks import CallService
 from emulator.stores.account import Account
+from emulator.stores.journal import Journal
 from emulator.values.account import Kind
 from emulator.values.function_logs import FunctionLogLine
 from emulator.values.state_machines import ExecutionStatus, MachineType, StateMachine
@@ -57,6 +58,7 @@ class StepFunctionsApi:
             that nobody here knows.
         log: Gets a line when an execution begins, and one when it ends.
         tell: Told of each change of a standard execution's status.
+        journal: Keeps executions under way.
         chance: Where names and tokens come from.
     """
 
@@ -70,6 +72,7 @@ class StepFunctionsApi:
         interpreter: Runner | None = None,
         log: Callable[[FunctionLogLine], None] | None = None,
         tell: Tell = lambda describe: None,
+        journal: Journal | None = None,
         chance: random.Random | None = None,
     ) -> None:
         self._account, self._clock, self._call_service = account, clock, call
@@ -78,7 +81,7 @@ class StepFunctionsApi:
         self.machines = Machines(account, declared, is_native=interpreter is None)
         self._is_native = interpreter is None
         native = StateMachineRunner(clock, call, self._finished, self.tokens, chance)
-        self.executions = Executions(clock, interpreter or native, chance, log, tell)
+        self.executions = Executions(clock, interpreter or native, chance, log, tell, journal)
         self._model = LazyModel(
             "stepfunctions", ErrorWords("SerializationException", "ValidationException")
         )
@@ -133,6 +136,10 @@ class StepFunctionsApi:
         if known is None:
             raise NotEmulated(f"The AWS operation states:{operation}")
         return await known(given)
+
+    def start(self) -> None:
+        """Go on with what the last run left."""
+        self.executions.resume(self._found)
 
     async def drain(self) -> None:
         """Let what runs come to its end, for a moment."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import random
 import uuid
@@ -14,6 +15,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from emulator.clock import Clock
 from emulator.errors import ApiError
 from emulator.runtimes.state_machine import History
+from emulator.stores.journal import Journal
 from emulator.values.function_logs import FunctionLogLine
 from emulator.values.state_machines import (
     ExecutionOutcome,
@@ -30,6 +32,7 @@ ENDED_KEPT: Final = 1_000
 _RUNNING_MAX: Final = 10_000
 # Who presses Ctrl-C does not want to wait longer.
 _DRAIN_MS: Final = 3_000.0
+_KEY: Final = "execution:"
 
 _log = logging.getLogger(__name__)
 
@@ -81,6 +84,7 @@ class Executions:
         chance: Where names come from that nobody gave.
         log: Gets a line when one begins, and one when it ends.
         tell: Told of each change of a standard one's status, with what describes it.
+        journal: Keeps standard ones under way, over a restart and a kill; None: nothing does.
         ended_kept: How many of those that have ended can still be described.
     """
 
@@ -91,10 +95,12 @@ class Executions:
         chance: random.Random,
         log: Callable[[FunctionLogLine], None] | None,
         tell: Tell = lambda describe: None,
+        journal: Journal | None = None,
         ended_kept: int = ENDED_KEPT,
     ) -> None:
         self._clock, self.runner, self._chance, self._log = clock, runner, chance, log
-        self._kept, self._tell = ended_kept, tell
+        self._kept, self._tell, self._journal = ended_kept, tell, journal
+        self._closing = False
         self._all: dict[str, Execution] = {}
         self._ended: deque[str] = deque()
         self._running = 0
@@ -108,14 +114,11 @@ class Executions:
             name: Its name; empty for one that is made up.
 
         Raises:
-            ApiError: 400 ExecutionAlreadyExists, ExecutionLimitExceeded.
+            ApiError: 400 ExecutionAlreadyExists, ThrottlingException.
         """
         if self._running >= _RUNNING_MAX:
-            raise ApiError(
-                400,
-                "ExecutionLimitExceeded",
-                "The maximum number of running executions has been reached",
-            )
+            # A limit of ours: a word that SDKs and EventBridge take for "later".
+            raise ApiError(400, "ThrottlingException", "Rate exceeded")
         name = name or str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
         arn = execution_arn(machine, name)
         if machine.kind is MachineType.EXPRESS:
@@ -128,18 +131,22 @@ class Executions:
         history = History(self._clock, kept=machine.kind is MachineType.STANDARD)
         start = ExecutionStart(arn, name, machine, value, self._clock.epoch_ms())
         execution = Execution(start, history)
+        if self._journal is not None and machine.kind is MachineType.STANDARD:
+            document = {"machine": machine.name, "name": name, "input": compact(value)}
+            self._journal.put(f"{_KEY}{arn}", document)
         self._all[arn] = execution
         self._running += 1
         execution.task = asyncio.create_task(self._run(execution))
         return execution
 
     async def _run(self, execution: Execution) -> None:
-        start = execution.start
+        start, is_kept = execution.start, False
         self._say(execution, f"ExecutionStarted {start.name}")
         self._tell_status(execution)
         try:
             outcome = await self.runner.run(start, execution.history)
         except asyncio.CancelledError:
+            is_kept = self._closing and execution.stopped is None
             outcome = execution.stopped or ExecutionOutcome(ExecutionStatus.ABORTED)
             details = {"error": outcome.error, "cause": outcome.cause}
             execution.history.add("ExecutionAborted", 0, "executionAbortedEventDetails", details)
@@ -149,6 +156,8 @@ class Executions:
             outcome = ExecutionOutcome(ExecutionStatus.FAILED, None, "States.Runtime", cause)
         execution.outcome, execution.ended_ms = outcome, self._clock.epoch_ms()
         self._running -= 1
+        if self._journal is not None and not is_kept:
+            self._journal.drop(f"{_KEY}{start.arn}")
         took_ms = execution.ended_ms - start.started_ms
         why = f": {outcome.error}: {outcome.cause}" if outcome.error or outcome.cause else ""
         self._say(
@@ -159,6 +168,28 @@ class Executions:
             self._all.pop(self._ended.popleft(), None)
         self._tell_status(execution)
         execution.done.set()
+
+    def resume(self, find: Callable[[str], StateMachine | None]) -> None:
+        """Begin again what had not ended when localpop did, from its first state.
+
+        At AWS an execution goes on where it was; here its states are not kept, so that a task may
+        be done a second time.
+
+        Args:
+            find: A state machine by its name.
+        """
+        kept = self._journal.all() if self._journal is not None else {}
+        for key, document in kept.items():
+            if not key.startswith(_KEY):
+                continue
+            machine = find(document["machine"])
+            if machine is None:
+                _log.warning("the state machine of %s is gone, and so is it", key)
+            else:
+                self.start(machine, json.loads(document["input"]), document["name"])
+                continue
+            assert self._journal is not None
+            self._journal.drop(key)
 
     def stop(self, execution: Execution, error: str | None, cause: str | None) -> None:
         """Abort one that still runs."""
@@ -206,7 +237,8 @@ class Executions:
         await asyncio.gather(timer, return_exceptions=True)
 
     async def close(self) -> None:
-        """Abort everything that still runs; standard workflows too, whose state is not kept."""
+        """Abort everything that still runs; standard ones begin again at the next start."""
+        self._closing = True
         running = [one.task for one in self._all.values() if one.task and not one.task.done()]
         if running:
             _log.warning("%d executions of state machines end with localpop", len(running))

@@ -149,7 +149,7 @@ async def _finished(arn: str) -> Mapping[str, Any]:
     return {"status": "SUCCEEDED", "output": "1"}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data(), JSON, st.sampled_from(["JSONPath", "JSONata"]))
 def test_there_is_always_an_outcome(data: st.DataObject, value: Any, language: str) -> None:
     """What passes the check runs to an end; nothing of ours ever shows."""
