@@ -150,6 +150,28 @@ def test_programs_stop_at_a_wrong_declaration(tmp_path: Path, module: str) -> No
     assert "Traceback" not in ended.stderr
 
 
+def test_functions_stop_at_a_wrong_declaration(tmp_path: Path) -> None:
+    """The generator's import, which is its start on Lambda, ends with the reason and the line."""
+    shutil.copytree(_ORIGIN, tmp_path / "origin", ignore=shutil.ignore_patterns("__pycache__"))
+    path = tmp_path / "origin" / "tasks.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('kind = "digest"', 'kind = "cart"'), encoding="utf-8")
+    handler = tmp_path / "origin" / "functions" / "answer-generator" / "handler.py"
+
+    ended = subprocess.run(
+        [sys.executable, str(handler)],
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    last = ended.stderr.splitlines()[-1]
+    assert "TaskError" in last
+    assert "[tasks.ticket-digest]: class 'near-real-time' is refused for kind 'cart'" in last
+
+
 def test_the_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """The command prints a line for each task; a wrong file is told, exit code 2."""
     assert main(["--reasons"]) == 0
