@@ -149,7 +149,11 @@ class LambdaFunctions:
         starting = max_starting or os.cpu_count() or 1
         self.pool = EnvironmentPool(max_environments, max_kept, starting, clock.now_ms)
         self.regional_pool = EnvironmentPool(
-            max_regional, max_regional + 16, starting, clock.now_ms
+            max_regional,
+            max_regional + 16,
+            starting,
+            clock.now_ms,
+            stretch_max=max(32, max_regional),
         )
 
     @property

@@ -85,12 +85,23 @@ class EnvironmentPool:
         kept_max: How many may be alive in all; at least `at_work_max`.
         starting_max: How many may be starting at once.
         now_ms: The clock.
+        stretch_max: How many more may be at work when somebody has waited for a while: functions
+            that wait for one another would otherwise wait for ever.
+        patience_s: How long that while is, in real time, as sandboxes' deadlines are.
     """
 
     def __init__(
-        self, at_work_max: int, kept_max: int, starting_max: int, now_ms: Callable[[], float]
+        self,
+        at_work_max: int,
+        kept_max: int,
+        starting_max: int,
+        now_ms: Callable[[], float],
+        *,
+        stretch_max: int = 0,
+        patience_s: float = 2.0,
     ) -> None:
         self._at_work_max, self._starting_max = at_work_max, starting_max
+        self._stretch_max, self._patience_s, self._stretched = stretch_max, patience_s, 0
         self._kept_max, self._now_ms = max(at_work_max, kept_max), now_ms
         # Each key's idle ones, newest last; the keys' own order is that of their last use.
         self._idle: OrderedDict[Hashable, list[Environment]] = OrderedDict()
@@ -173,11 +184,16 @@ class EnvironmentPool:
         self._waiters.append(waiter)
         self._queued += 1
         since_ms = self._now_ms()
+        loop = asyncio.get_running_loop()
+        stretching = loop.call_later(self._patience_s, self._stretch) if self._stretch_max else None
         try:
             environment = await waiter.turn
         except asyncio.CancelledError:
             self._give_up(waiter)
             raise
+        finally:
+            if stretching is not None:
+                stretching.cancel()
         queued_ms = self._now_ms() - since_ms
         self._queued_ms += queued_ms
         return environment, queued_ms
@@ -219,9 +235,17 @@ class EnvironmentPool:
         self._at_work_of[key] -= 1
         if not self._at_work_of[key]:
             del self._at_work_of[key]
+        if self._stretched and self._at_work_of.total() < self._at_work_max:
+            self._stretched = 0
 
     def _may_work(self) -> bool:
-        return self._at_work_of.total() < self._at_work_max
+        return self._at_work_of.total() < self._at_work_max + self._stretched
+
+    def _stretch(self) -> None:
+        """Somebody has waited long enough."""
+        if not self._may_work() and self._stretched < self._stretch_max:
+            self._stretched += 1
+            self._serve_waiters()
 
     def _may_start(self) -> bool:
         return self._starting < self._starting_max

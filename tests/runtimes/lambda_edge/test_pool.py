@@ -229,3 +229,36 @@ def test_fresh_interpreters_do_the_same_without_a_fork_server(lab: Any) -> None:
     assert (run.result.body, "here" in run.logs) == (b"eu-west-2", True)
     assert errors[0] == "Task timed out after 0.50 seconds"
     assert errors[1].startswith("Error: Runtime exited with error: exit status 3")
+
+
+def test_functions_that_wait_for_one_another_come_to_an_end(tmp_path: Path) -> None:
+    """In a Region: with every place taken by one that waits, another begins after a while."""
+    (tmp_path / "handler.py").write_text(
+        "import pathlib, time\n"
+        "def handler(event, context):\n"
+        "    file = pathlib.Path(event['file'])\n"
+        "    if event['writes']:\n"
+        "        file.write_text('there')\n"
+        "    while not file.exists():\n"
+        "        time.sleep(0.01)\n"
+        "    return event['writes']\n"
+    )
+
+    async def both() -> list[Any]:
+        functions = LambdaFunctions(RealClock(), endpoint_url=None, max_regional=1)
+        loaded = functions.load(
+            LambdaDeclaration(
+                "f", "handler.handler", "python3.13", tmp_path, timeout_s=60, regional=True
+            )
+        )
+        file = str(tmp_path / "file")
+        runs = [
+            asyncio.ensure_future(loaded.invoke({"file": file, "writes": writes}))
+            for writes in (False, True)
+        ]
+        try:
+            return [run.payload for run in await asyncio.gather(*runs)]
+        finally:
+            await functions.close()
+
+    assert asyncio.run(both()) == [b"false", b"true"]
