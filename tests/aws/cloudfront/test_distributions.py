@@ -307,7 +307,7 @@ def test_a_lambda_that_is_no_numbered_version_is_refused(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"Environment": {"Variables": {"A": "b"}}}, "cannot have environment variables"),
+        ({"Environment": {"Variables": {"NAME": "b"}}}, "cannot have environment variables"),
         ({"Timeout": 31}, "timeout is larger than the maximum allowed"),
         ({"Architectures": ["arm64"]}, "x86_64"),
         ({"TracingConfig": {"Mode": "Active"}}, "X-Ray"),
