@@ -18,6 +18,12 @@ _ENTRIES_AT_ONCE: Final = 10
 _DURATION = re.compile(r"\+?(\d+(?:\.\d+)?)(s|m|h|d)")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _SHOWN_CHARS: Final = 160
+_EXAMPLE: Final = """\
+example:
+  localpop events put - --bus localpop-answers <<'END'
+  {"Source": "localpop.backend", "DetailType": "UserLoggedIn", "Detail": {"user_id": "user-001"}}
+  END
+"""
 
 
 def add_commands(commands: Any) -> None:
@@ -47,11 +53,11 @@ def _add_events(commands: Any) -> None:
     put = own.add_parser(
         "put",
         help="put events from a file",
-        description="A file (- for standard input) of JSON: one event, a list of them, "
-        '{"Entries": […]} as for PutEvents, or one event a line. An event has Source, DetailType, '
-        "Detail (an object, or its text) and, if need be, EventBusName.",
-        epilog='example: echo \'{"Source": "localpop.backend", "DetailType": "UserLoggedIn", '
-        '"Detail": {"user_id": "user-001"}}\' | localpop events put - --bus localpop-answers',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="A file (- for standard input) of JSON: one event, a list of them,\n"
+        '{"Entries": […]} as for PutEvents, or one event a line. An event has Source,\n'
+        "DetailType, Detail (an object, or its text) and, if need be, EventBusName.",
+        epilog=_EXAMPLE,
     )
     put.add_argument("file", metavar="FILE")
     put.add_argument("--bus", metavar="NAME", default="", help="for events that name none")
@@ -66,13 +72,17 @@ def _add_events(commands: Any) -> None:
 def _add_dead_letters(commands: Any) -> None:
     letters = commands.add_parser(
         "dead-letters",
+        usage="localpop dead-letters [replay] [QUEUE] [--json] [--aws-port PORT]",
         help="what could not be processed, why, and the way back",
         description="Lists every message in a dead-letter queue with its reason. "
         "`localpop dead-letters replay` sends them back to where they came from: to the queue, or "
         "to the target of the rule or schedule.",
     )
     letters.add_argument(
-        "words", nargs="*", metavar="[replay] [QUEUE]", help="only this dead-letter queue"
+        "words",
+        nargs="*",
+        metavar="replay, QUEUE",
+        help="replay: send them back; QUEUE: only this dead-letter queue",
     )
     letters.add_argument("--json", action="store_true", help="as JSON, whole bodies included")
     _add_port(letters)
@@ -267,7 +277,7 @@ def _letter_lines(letters: Sequence[Mapping[str, Any]]) -> list[str]:
         lines.append(f"  {one['time']}  {one['reason'] or 'nobody said why'}")
         for name in ("source", "target"):
             if one[name]:
-                lines.append(f"    {'from' if name == 'source' else 'for'}  {one[name]}")
+                lines.append(f"    {'from' if name == 'source' else 'for '}  {one[name]}")
         lines.append(f"    {_cut(one['body'])}")
         if not one["replayable"]:
             lines.append("    replay cannot tell where it came from")

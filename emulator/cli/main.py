@@ -163,7 +163,8 @@ def _parser(command: str) -> argparse.ArgumentParser:
     # Listed here for --help; `run` hands its words on before they are parsed.
     commands.add_parser("load", help="load tests with Locust, and their history (load --help)")
     reset = commands.add_parser(
-        "reset", help="forget every store, distribution and function, and moto's services"
+        "reset",
+        help="forget every store, distribution, function, rule and queue, and moto's services",
     )
     add_settings(reset)
     reset.set_defaults(act=_reset)
