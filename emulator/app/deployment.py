@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,6 +24,7 @@ from emulator.project.declarations import LambdaFunctionDeclaration
 from emulator.project.local import LocalSettings
 from emulator.project.stacks import read_stacks
 from emulator.project.template import inspect_templates
+from emulator.values.findings import Finding
 
 _STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,99}")
 
@@ -38,6 +39,7 @@ class Wanted:
         values: What only AWS knows.
         distribution: The id of a distribution that is there already; empty to make one.
         with_boto3: Whether boto3 is vendored, although Lambda has it.
+        force: Whether it is deployed although the template has errors.
     """
 
     stack: str = ""
@@ -45,6 +47,7 @@ class Wanted:
     values: Mapping[str, str] | None = None
     distribution: str = ""
     with_boto3: bool = False
+    force: bool = False
 
 
 def stack_name(settings: LocalSettings, said: str) -> str:
@@ -104,16 +107,36 @@ def deployment(
             {name: value for name, value in parameters.items() if name in known},
             values,
         )
+        if inspection.errors and not wanted.force:
+            raise _refused(inspection.errors)
         if not template.ours:
-            for error in inspection.errors:
-                raise ConfigError(error.what, where=error.where, mend=error.mend)
             raise ConfigError(
                 "The template has no distribution, edge function or key value store.",
                 where=str(settings.template),
                 mend="Deploy it with CloudFormation: aws cloudformation deploy.",
             )
         package = packager(Path(out), tell, with_boto3=wanted.with_boto3)
-        yield Deployment(target, template, ledger, package, RealClock(), tell, wanted.distribution)
+        yield Deployment(
+            target,
+            template,
+            ledger,
+            package,
+            RealClock(),
+            tell,
+            wanted.distribution,
+            tuple(error.what for error in inspection.errors),
+        )
+
+
+def _refused(errors: Sequence[Finding]) -> ConfigError:
+    """What AWS would refuse half-way is refused before the first call."""
+    first, more = errors[0], len(errors) - 1
+    others = f" And {more} more: localpop validate lists them." if more else ""
+    return ConfigError(
+        f"{first.what}{others}",
+        where=first.where,
+        mend=f"{first.mend} (--force deploys all the same, as far as AWS lets it.)".strip(),
+    )
 
 
 def write_rest(one: Deployment, folder: Path, *, with_boto3: bool = False) -> tuple[Path, ...]:

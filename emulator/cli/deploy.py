@@ -85,6 +85,9 @@ def add_commands(commands: Any) -> None:
         "--with-boto3", action="store_true", help="vendor boto3 too, although Lambda has it"
     )
     deploy.add_argument(
+        "--force", action="store_true", help="deploy although localpop validate finds errors"
+    )
+    deploy.add_argument(
         "--rest",
         dest="rest_folder",
         type=Path,
@@ -134,6 +137,7 @@ def _deploy(arguments: argparse.Namespace) -> int:
         pairs(arguments.value, "--value"),
         arguments.distribution,
         arguments.with_boto3,
+        arguments.force,
     )
     with (
         _target(arguments) as (settings, target),

@@ -143,6 +143,7 @@ class Deployment:
         clock: For dates.
         tell: Told what is being done.
         adopted: The id of a distribution that is there already; empty to make one.
+        known_errors: What is wrong in the template, and deployed all the same.
     """
 
     target: Target
@@ -152,11 +153,13 @@ class Deployment:
     clock: Clock
     tell: Tell
     adopted: str = ""
+    known_errors: tuple[str, ...] = ()
     kinds: Kinds = field(init=False)
     _warnings: list[str] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.kinds = Kinds(self.target, self.ledger.stack, self.package)
+        self._warnings += self.known_errors
         if self.adopted and len(self.template.of(DISTRIBUTION)) != 1:
             raise ConfigError(
                 "--distribution needs a template with one distribution.",
@@ -355,6 +358,8 @@ class Deployment:
         ledger.parameters = dict(self.template.parameters)
         ledger.values = dict(self.template.values)
         prepared = [self._perform(one) for one in self.template.ours if one.type in _PREPARED]
+        for warning in dict.fromkeys(self._warnings):
+            self.tell(f"warning: {warning}")
         publish = [one for one in prepared if self._is_to_publish(one)]
         for one in publish:
             self._test(one)

@@ -413,6 +413,26 @@ def test_an_account_that_has_forgotten_is_filled_again(say: Say, endpoint: Endpo
     assert data.describe_key_value_store(KvsARN=arn)["ItemCount"] == 60
 
 
+def test_what_aws_would_refuse_half_way_is_refused_before_the_first_call(
+    say: Say, endpoint: Endpoint, folder: Path
+) -> None:
+    """A CloudFront Function at an origin event; --force lets AWS say so itself."""
+    document = template()
+    behavior = config_of(document)["CacheBehaviors"][0]
+    behavior["FunctionAssociations"][0]["EventType"] = "origin-request"
+    write_template(folder, document)
+
+    code, _, complaint = say("deploy")
+    assert code == 2
+    assert "'origin-request' is no event of a CloudFront Function" in complaint
+    assert cloudfront(endpoint).list_functions()["FunctionList"]["Quantity"] == 0
+    code, out, complaint = say("deploy", "--force")
+    assert code == 2
+    assert "warning: 'origin-request' is no event" in out
+    assert "TestFunction was answered InvalidArgument" in complaint
+    assert cloudfront(endpoint).list_functions(Stage="LIVE")["FunctionList"]["Quantity"] == 0
+
+
 def test_answers_that_help(
     say: Say, folder: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
