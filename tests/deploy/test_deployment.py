@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from emulator.app.deployment import Wanted, deployment
+from emulator.app.deployment import Wanted, deployment, ledger_of
 from emulator.deploy.plan import Action, Plan
+from emulator.deploy.rollback import Rollback
 from emulator.deploy.target import Target
 from emulator.errors import ConfigError
 from emulator.project.local import read_local
@@ -228,6 +229,35 @@ def test_another_writer_is_not_overwritten(folder: Path, target: Target) -> None
     assert plan(folder, target).has_changes
     deploy(folder, target)
     assert {step.action for step in plan(folder, target).steps} == {Action.KEEP}
+
+
+def test_a_deployment_that_broke_off_half_way_is_taken_back(folder: Path, target: Target) -> None:
+    """The function was published, the distribution refused: rollback gives viewers the first."""
+    deploy(folder, target)
+    document = template()
+    config_of(document)["Comment"] = "second"
+    write_template(folder, document)
+    (folder / "lookup.js").write_text(LOOKUP.replace("'OK'", "'Fine'"))
+
+    def interfere(said: str) -> None:
+        if said.startswith("change  CloudFront::Distribution"):
+            theirs(target, "UpdateDistribution")
+
+    with pytest.raises(ConfigError):
+        deploy(folder, target, interfere)
+    cloudfront = target.client("cloudfront")
+    half_way = cloudfront.get_function(Name="lookup", Stage="LIVE")["FunctionCode"].read()
+    with ledger_of(read_local(folder), target, "") as ledger:
+        back = Rollback(target, ledger, lambda line: None)
+        assert back.plan().unfinished
+        back.roll_back()
+        assert (ledger.current, ledger.unfinished) == (1, None)
+    live = cloudfront.get_function(Name="lookup", Stage="LIVE")["FunctionCode"].read()
+    (item,) = cloudfront.list_distributions()["DistributionList"]["Items"]
+
+    assert b"'Fine'" in half_way
+    assert live.decode() == LOOKUP
+    assert item["Comment"] == "small"
 
 
 def theirs(target: Target, operation: str) -> None:
