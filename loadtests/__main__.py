@@ -20,6 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from loadtests.arrivals import load_sessions
+from loadtests.cost import cost_of
+from loadtests.cost_page import cost_lines
 from loadtests.errors import BadInputError
 from loadtests.history import DEFAULT_HISTORY, History
 from loadtests.history_table import history_table
@@ -39,6 +41,7 @@ from loadtests.judge import (
 from loadtests.locust_process import run_locust
 from loadtests.objectives import ObjectiveFile, read_objectives
 from loadtests.predictions import Predictions, comparison_table, read_predictions
+from loadtests.prices import PRICES, Prices, read_prices
 from loadtests.profiles import FOLDER, profile_names, read_profile
 from loadtests.repeating import parse_duration, slots
 from loadtests.report import write_report
@@ -196,6 +199,29 @@ def _add_outcome(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="set the run beside what a latency model expects (`localpop predict --out FILE`)",
     )
+    cost = parser.add_argument_group("cost (docs/report.md)")
+    cost.add_argument(
+        "--prices",
+        type=Path,
+        default=PRICES,
+        metavar="FILE",
+        help="another price file than loadtests/prices.toml",
+    )
+    cost.add_argument("--model", metavar="NAME", help="one of its models (the file's)")
+    cost.add_argument(
+        "--generated",
+        type=_count,
+        metavar="N",
+        help="how many answers were made ahead of time for these viewers; tells how many of them "
+        "were made in vain, and whether it paid",
+    )
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 0:
+        raise ValueError("less than 0")
+    return count
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -204,6 +230,11 @@ def _report(options: argparse.Namespace) -> int:
 
 def _predictions(options: argparse.Namespace) -> Predictions | None:
     return read_predictions(options.predictions) if options.predictions else None
+
+
+def _prices(options: argparse.Namespace) -> Prices:
+    prices = read_prices(options.prices)
+    return prices.with_model(options.model) if options.model else prices
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -242,6 +273,7 @@ def _run_once(options: argparse.Namespace) -> int:
     viewers = len(load_sessions(settings.sessions))
     predictions = _predictions(options)
     _judges(options)
+    _prices(options)
     time_s = options.time or profile.seconds
     if time_s <= profile.warmup_s:
         raise BadInputError(f"--time: {time_s:g} s is no longer than the warm-up.")
@@ -340,7 +372,8 @@ def _conclude(
     recording = read_recording(samples)
     history, slo = _judges(options)
     judgement = judge_recording(recording, history, slo)
-    summary, compared = write_report(recording, options.out, predictions, judgement)
+    cost = cost_of(recording, _prices(options), options.generated)
+    summary, compared = write_report(recording, options.out, predictions, judgement, cost)
     print(f"\n{table(summary)}\n")
     if compared:
         print(f"{comparison_table(compared)}\n")
@@ -348,12 +381,12 @@ def _conclude(
         print(
             "Closed loop: viewers wait for each other's answers, so a server that freezes hides.\n"
         )
-    for line in tell(judgement):
+    for line in [*tell(judgement), *cost_lines(cost)]:
         print(line)
     print(f"\nreport: {options.out / 'index.html'}   figures: {options.out / 'results.json'}")
     found = verdict(summary, recording, judgement, options.max_error_share)
     if history is not None and is_new and summary.requests:
-        void = is_void(summary, recording)
+        void = is_void(summary)
         baseline = judgement.baseline
         word = "-" if baseline and baseline.runs else "first"
         if baseline and baseline.severity:

@@ -94,9 +94,9 @@ def verdict(
     return Verdict(found[0][0], tuple(words for _, words in found)) if found else Verdict(FINE)
 
 
-def is_void(summary: Summary, recording: Recording) -> bool:
+def is_void(summary: Summary) -> bool:
     """Whether no figure of a run may be used."""
-    return summary.generator.void or bool(recording.end.get("incomplete"))
+    return summary.generator.void
 
 
 def tell(judgement: Judgement) -> Iterator[str]:
@@ -115,7 +115,7 @@ def _wrong(
 ) -> Iterator[tuple[int, str]]:
     """What is wrong, with its exit code, the most important first."""
     generator = summary.generator
-    if generator.void:
+    if generator.lagged:
         yield (
             VOID,
             f"THIS RUN IS VOID: the load generator itself was {generator.lag_p99_ms:.3g} ms late "

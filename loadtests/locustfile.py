@@ -67,6 +67,7 @@ from loadtests.samples import (
     ServerTrace,
     classify,
     is_event_stream,
+    is_expired,
     join_parts,
     parse_server_timing,
     parse_trace,
@@ -106,6 +107,7 @@ class Outcome:
     body_bytes: int = 0
     trace: ServerTrace = field(default_factory=ServerTrace)
     parts_ms: Mapping[str, float] | None = None
+    is_stale: bool | None = None
 
 
 class Run:
@@ -260,6 +262,9 @@ class Run:
         outcome.trace = parse_trace(_header(response, "x-localpop-trace"))
         timing = parse_server_timing(_header(response, "server-timing"))
         outcome.parts_ms = join_parts(outcome.trace, timing)
+        outcome.is_stale = is_expired(
+            _header(response, "x-answer-expires"), _header(response, "date"), now_s=time()
+        )
         x_cache = _header(response, "x-cache")
         content_type = _header(response, "content-type")
         outcome.path = classify(outcome.status, x_cache, content_type)
@@ -314,6 +319,8 @@ class Run:
                     parts_ms=outcome.parts_ms,
                     worker=self.share.worker,
                     is_new_connection=arrival.on_new_connection,
+                    viewer=arrival.session.user_id,
+                    is_stale=outcome.is_stale,
                 )
             )
         if arrival.at_s >= self.settings.profile.warmup_s:

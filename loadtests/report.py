@@ -10,6 +10,8 @@ from pathlib import Path
 
 from loadtests.charts import LogAxis, chart, grid, histogram, marker, ring, scale, span, stacked
 from loadtests.comparison import Judgement
+from loadtests.cost import Cost, cost_document
+from loadtests.cost_page import cost_section
 from loadtests.history import counted
 from loadtests.judgement_page import (
     judgement_document,
@@ -42,6 +44,7 @@ def write_report(
     folder: Path,
     predictions: Predictions | None = None,
     judgement: Judgement | None = None,
+    cost: Cost | None = None,
 ) -> tuple[Summary, tuple[Comparison, ...]]:
     """Write `index.html` and `results.json` into a folder, which is made if need be."""
     summary = summarize(recording)
@@ -52,10 +55,11 @@ def write_report(
         "predictions": comparison_document(compared),
         "parts": mean_parts(counted(recording)),
         "judgement": judgement_document(judgement),
+        "cost": cost and cost_document(cost),
     }
     document = json.dumps(figures, indent=2, allow_nan=False)
     (folder / "results.json").write_text(document + "\n", encoding="utf-8")
-    text = page(summary, recording, compared, judgement)
+    text = page(summary, recording, compared, judgement, cost)
     (folder / "index.html").write_text(text, encoding="utf-8")
     return summary, compared
 
@@ -65,6 +69,7 @@ def page(
     recording: Recording,
     compared: Sequence[Comparison] = (),
     judgement: Judgement | None = None,
+    cost: Cost | None = None,
 ) -> str:
     """The whole page, as HTML."""
     parts = (
@@ -74,6 +79,7 @@ def page(
         parts_section(counted(recording)),
         _breakdowns(summary),
         judgement_sections(judgement),
+        cost_section(cost) if cost else "",
         _table(summary),
         _predictions(compared),
         _facts(summary),
@@ -101,9 +107,8 @@ def _opening(summary: Summary) -> str:
     void = ""
     if generator.void:
         void = (
-            '<p class="void">This run is void: the load generator itself was '
-            f"{generator.lag_p99_ms:.3g} ms late at p99, and {generator.max_lag_ms:g} ms were "
-            "allowed. Do not use these figures.</p>"
+            f'<p class="void" role="alert">This run is void: {escape(generator.void_reason)}. '
+            "Do not use these figures.</p>"
         )
     kind = "Latency is simulated" if _is_simulated(summary) else "Measured"
     started = str(run.get("started", "")).replace("T", " ").replace("+00:00", " UTC")

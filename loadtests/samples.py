@@ -7,8 +7,10 @@ request, and at the end `{"end": {...}}` (missing when the run was killed).
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
@@ -146,6 +148,24 @@ def parse_server_timing(header: str | None) -> Mapping[str, float]:
     return found
 
 
+def is_expired(expires: str | None, date: str | None, *, now_s: float) -> bool | None:
+    """Whether an answer was past its time when it was served.
+
+    Args:
+        expires: The response's `X-Answer-Expires`, an HTTP date.
+        date: Its `Date`, so that the server's own clock decides where it is told.
+        now_s: This machine's time in epoch seconds, for a response without one.
+
+    Returns:
+        None when the answer does not say when it expires, or says it unreadably.
+    """
+    expires_s = _http_date_s(expires)
+    if expires_s is None:
+        return None
+    served_s = _http_date_s(date)
+    return expires_s < (math.floor(now_s) if served_s is None else served_s)
+
+
 def join_parts(trace: ServerTrace, timing: Mapping[str, float]) -> Mapping[str, float] | None:
     """Where a response's milliseconds to the first byte went; they add up to `simulated_ms`.
 
@@ -192,6 +212,9 @@ class Sample:
         worker: Which process of a run in several asked; 0 with one.
         is_new_connection: Whether the viewer came on a connection of their own, as a profile's
             `new-connection-share` asks for.
+        viewer: Whose question it was; empty in files of older runs.
+        is_stale: Whether the answer was past its own `X-Answer-Expires`; None when it does not
+            say when it expires.
     """
 
     intended_s: float
@@ -212,6 +235,8 @@ class Sample:
     parts_ms: Mapping[str, float] | None = None
     worker: int = 0
     is_new_connection: bool = False
+    viewer: str = ""
+    is_stale: bool | None = None
 
     @property
     def is_timeout(self) -> bool:
@@ -332,6 +357,13 @@ def _parts(text: str | None) -> Mapping[str, float] | None:
     pairs = (pair.partition(":") for pair in (text or "").split(",") if pair)
     parts = {name: ms for name, _, value in pairs if (ms := _milliseconds(value)) is not None}
     return parts or None
+
+
+def _http_date_s(text: str | None) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp() if text else None
+    except ValueError:
+        return None
 
 
 def _milliseconds(text: str | None) -> float | None:

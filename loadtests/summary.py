@@ -130,7 +130,8 @@ class Generator:
         lag_p99_ms: Its 99th percentile.
         lag_max_ms: Its worst.
         max_lag_ms: The 99th percentile that was allowed; None when the run did not say.
-        void: The lag was above that: the figures must not be used.
+        missing: Samples that workers sent and that never came.
+        void: The lag was above that, or samples are missing: the figures must not be used.
         unfinished: Requests given up because the run was over.
         stopped_early: Somebody ended the run before its time.
     """
@@ -140,9 +141,29 @@ class Generator:
     lag_p99_ms: float
     lag_max_ms: float
     max_lag_ms: float | None
+    missing: int
     void: bool
     unfinished: int
     stopped_early: bool
+
+    @property
+    def lagged(self) -> bool:
+        """Whether the generator was later than allowed."""
+        return self.max_lag_ms is not None and self.lag_p99_ms > self.max_lag_ms
+
+    @property
+    def void_reason(self) -> str:
+        """Why no figure may be used; empty when they may."""
+        reasons = []
+        if self.lagged:
+            reasons.append(
+                f"the load generator itself was {self.lag_p99_ms:.3g} ms late at p99, and "
+                f"{self.max_lag_ms:g} ms were allowed"
+            )
+        if (self.void and not self.lagged) or self.missing:
+            count = f"{self.missing:,} " if self.missing else ""
+            reasons.append(f"{count}samples of its workers are missing")
+        return "; ".join(reasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,10 +330,19 @@ def _generator(recording: Recording, counted: Sequence[Sample]) -> Generator:
         lag_p99_ms=p99,
         lag_max_ms=lags[-1],
         max_lag_ms=max_lag_ms,
-        void=max_lag_ms is not None and p99 > max_lag_ms,
+        missing=_missing(recording),
+        void=(max_lag_ms is not None and p99 > max_lag_ms) or bool(recording.end.get("incomplete")),
         unfinished=int(recording.end.get("unfinished", 0)),
         # A run that was killed has no end at all.
         stopped_early=bool(recording.end.get("stopped_early", True)),
+    )
+
+
+def _missing(recording: Recording) -> int:
+    # A worker that died did not say how many it sent.
+    return sum(
+        max(0, (worker.get("sent") or 0) - (worker.get("received") or 0))
+        for worker in recording.end.get("workers", ())
     )
 
 

@@ -35,10 +35,9 @@ def verdict(summary: Summary) -> Iterator[str]:
         yield "No verdict: it takes answers from the edge and from the fallback."
     generator = summary.generator
     if generator.void:
-        yield (
-            f"THIS RUN IS VOID: the load generator was {generator.lag_p99_ms:.3g} ms late at p99, "
-            f"allowed are {generator.max_lag_ms:g} ms. Lower --rate or give it a core of its own."
-        )
+        yield f"THIS RUN IS VOID: {generator.void_reason}."
+        if generator.lagged:
+            yield "Lower --rate or give the generator a core of its own."
 
 
 def notes(summary: Summary) -> Iterator[str]:

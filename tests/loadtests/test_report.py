@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from loadtests.cost import cost_of
+from loadtests.prices import read_prices
 from loadtests.report import write_report
 from loadtests.samples import DeliveryPath, Recording, Sample
 from loadtests.summary import Spread, Summary, as_document, summarize
@@ -153,6 +155,17 @@ def test_a_void_run_says_so_on_the_page(tmp_path: Path) -> None:
     assert "This run is void" in (tmp_path / "index.html").read_text()
 
 
+def test_a_run_with_lost_samples_is_void_too(tmp_path: Path) -> None:
+    """The page says how many are missing, and of what."""
+    workers = [{"worker": 0, "sent": 120, "received": 100}]
+    lost = recording(stopped_early=False, incomplete=True, workers=workers)
+    write_report(lost, tmp_path)
+    html = (tmp_path / "index.html").read_text()
+
+    assert "This run is void: 20 samples of its workers are missing" in html
+    assert summarize(lost).generator.missing == 20
+
+
 def _keys(value: object) -> set[str]:
     if isinstance(value, dict):
         return {str(key) for key in value} | {key for one in value.values() for key in _keys(one)}
@@ -164,7 +177,8 @@ def _keys(value: object) -> set[str]:
 def test_every_figure_is_documented(summary: Summary, tmp_path: Path) -> None:
     """docs/results.md names every key of a real results.json."""
     predicted = {(DeliveryPath.EDGE_FUNCTION, "LHR/fibre"): Spread(20.0, 40.0, 45.0)}
-    write_report(recording(stopped_early=False), tmp_path, predicted)
+    made = recording(stopped_early=False)
+    write_report(made, tmp_path, predicted, cost=cost_of(made, read_prices(), generated=9))
     document = json.loads((tmp_path / "results.json").read_text())
     named = set(re.findall(r"`([^`]+)`", DOCS.read_text()))
 
@@ -172,6 +186,7 @@ def test_every_figure_is_documented(summary: Summary, tmp_path: Path) -> None:
     [row] = document.pop("predictions")
     assert document.pop("parts") == {}
     assert set(document.pop("judgement")) == {"health", "slo", "baseline"}
+    assert document.pop("cost")["generated"] == 9
     assert (row["measured_ms"]["p50"], row["difference_ms"]) == (25, 5)
     assert document == json.loads(json.dumps(as_document(summary)))
     assert "What the latency model expected" in (tmp_path / "index.html").read_text()

@@ -15,6 +15,7 @@ from loadtests.samples import (
     SampleWriter,
     ServerTrace,
     classify,
+    is_expired,
     join_parts,
     parse_server_timing,
     parse_trace,
@@ -154,3 +155,22 @@ def test_no_server_timing_header_ends_a_run(header: str) -> None:
 def test_what_counts_as_a_timeout(changes: dict[str, object], is_timeout: bool) -> None:
     """The viewer's patience, or CloudFront's 504."""
     assert sample(**changes).is_timeout is is_timeout
+
+
+@pytest.mark.parametrize(
+    ("expires", "date", "expected"),
+    [
+        ("Sat, 21 Nov 2026 12:00:00 GMT", "Sat, 21 Nov 2026 12:00:01 GMT", True),
+        ("Sat, 21 Nov 2026 12:00:00 GMT", "Sat, 21 Nov 2026 12:00:00 GMT", False),
+        ("Thu, 01 Jan 1970 00:00:59 GMT", None, True),
+        ("Thu, 01 Jan 1970 00:01:00 GMT", None, False),
+        (None, "Sat, 21 Nov 2026 12:00:01 GMT", None),
+        ("soon", None, None),
+    ],
+    ids=["past", "in its last second", "own clock, past", "own clock", "never", "unreadable"],
+)
+def test_a_stale_answer_is_told_by_its_headers(
+    expires: str | None, date: str | None, expected: bool | None
+) -> None:
+    """X-Answer-Expires against the server's Date, else against our own clock."""
+    assert is_expired(expires, date, now_s=60.5) is expected
