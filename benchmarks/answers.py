@@ -63,23 +63,31 @@ class _Bench:
     def flood(self, logins: int) -> tuple[float, float]:
         """Logins a second, and processor time for each, when all come at once."""
         began_s, cpu_s = time.time(), _cpu_s(self._one.pid)
-        wanted: set[str] = set()
+        wanted: dict[str, str] = {}
+        stored: set[str] = set()
+        last_s = began_s
         for first in range(0, logins, 10):
             users = [f"user-{number % _USERS + 1:03d}" for number in range(first, first + 10)]
-            wanted |= set(self._login(*users))
+            wanted |= dict(zip(self._login(*users), users, strict=True))
         while wanted:
             got = self._sqs.receive_message(
                 QueueUrl=self._queue, MaxNumberOfMessages=10, WaitTimeSeconds=1
             )
             for message in got.get("Messages", ()):
                 detail = json.loads(message["Body"])["detail"]
-                wanted -= {one["event_id"] for one in detail["events"]}
+                last_s = time.time()
+                for one in detail["events"]:
+                    wanted.pop(one["event_id"], None)
+                    stored.add(one["user_id"])
                 self._sqs.delete_message(
                     QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"]
                 )
+            if time.time() - last_s > 5 and stored.issuperset(wanted.values()):
+                # Answers that a later login of the same user has overtaken are not written.
+                break
             if time.time() - began_s > 120:
                 raise SystemExit(f"{len(wanted)} logins are missing: localpop dead-letters")
-        took_s = time.time() - began_s
+        took_s = last_s - began_s
         return logins / took_s, (_cpu_s(self._one.pid) - cpu_s) * 1000 / logins
 
     def alone(self, number: int) -> float:
