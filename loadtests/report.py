@@ -12,6 +12,7 @@ from loadtests.charts import LogAxis, chart, grid, histogram, marker, ring, scal
 from loadtests.comparison import Judgement
 from loadtests.cost import Cost, cost_document
 from loadtests.cost_page import cost_section
+from loadtests.exports import markdown, results_csv, samples_csv
 from loadtests.history import counted
 from loadtests.judgement_page import (
     judgement_document,
@@ -46,7 +47,7 @@ def write_report(
     judgement: Judgement | None = None,
     cost: Cost | None = None,
 ) -> tuple[Summary, tuple[Comparison, ...]]:
-    """Write `index.html` and `results.json` into a folder, which is made if need be."""
+    """Write the page, `results.json`, the CSV files and `report.md` into a folder."""
     summary = summarize(recording)
     compared = tuple(compare(summary.cells, predictions or {}))
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,6 +62,9 @@ def write_report(
     (folder / "results.json").write_text(document + "\n", encoding="utf-8")
     text = page(summary, recording, compared, judgement, cost)
     (folder / "index.html").write_text(text, encoding="utf-8")
+    (folder / "samples.csv").write_text(samples_csv(recording), encoding="utf-8")
+    (folder / "results.csv").write_text(results_csv(summary), encoding="utf-8")
+    (folder / "report.md").write_text(markdown(summary, judgement, cost), encoding="utf-8")
     return summary, compared
 
 
