@@ -356,6 +356,26 @@ def test_poison_events_end_as_dead_letters_with_their_reason(backend: Backend) -
     assert attributes["TARGET_ARN"].endswith(":stateMachine:answer-generation")
 
 
+def test_a_model_without_room_delays_answers_and_loses_none(backend: Backend) -> None:
+    """Nine calls are throttled, three of them for each answer; then all answers are there."""
+    heard = backend.listen("AnswersStored")
+    fault = {"service": "bedrock-runtime", "fault": "throttle", "count": 9}
+    backend.running.control("POST", "/_localpop/faults", fault)
+    [event_id] = backend.login("user-009")
+    told: list[str] = []
+
+    def all_told() -> bool:
+        for letter in backend.letters(heard):
+            for event in json.loads(letter["Body"])["detail"]["events"]:
+                told.extend(event["actions"] if event["event_id"] == event_id else ())
+        return len(told) >= len(PRECOMPUTED_ACTION_IDS)
+
+    until(all_told, "three answers told of")
+    assert sorted(told) == sorted(PRECOMPUTED_ACTION_IDS)
+    assert keys_of("user-009") <= set(backend.stored())
+    assert backend.letters("answer-events-dead") == []
+
+
 def test_dead_letters_go_back_by_one_command(backend: Backend) -> None:
     """To the state machine, and to the queue of writes; what is still wrong comes back."""
     backend.tell("UserLoggedIn", {"user_id": "still-nobody", "occurred_at": now_s()})
