@@ -80,6 +80,23 @@ def histogram(axis: LogAxis, values_ms: Sequence[float], css_class: str, height:
     return grid(axis) + bars
 
 
+def peaks(
+    axis: LogAxis, values_ms: Sequence[float], css_class: str, height: int, bins: int = 36
+) -> str:
+    """A small histogram without words, as high as its own fullest bin."""
+    counts = [0] * bins
+    for value in values_ms:
+        counts[min(bins - 1, int(axis.percent(value) / 100 * bins))] += 1
+    highest = max(counts, default=0) or 1
+    return "".join(
+        f'<rect class="{css_class}" x="{_pc(100 * index / bins)}" width="{_pc(100 / bins)}" '
+        f'y="{height - _tall(count, highest, height):.1f}" '
+        f'height="{_tall(count, highest, height):.1f}"/>'
+        for index, count in enumerate(counts)
+        if count
+    )
+
+
 def marker(axis: LogAxis, value_ms: float, css_class: str, title: str) -> str:
     """A vertical line across a chart's whole height."""
     x = _pc(axis.percent(value_ms))

@@ -163,11 +163,12 @@ def _bill(cost: Cost) -> str:
 
 def _trigger(trigger: Trigger) -> str:
     css_class, word = _STATE[trigger.state]
+    lead = "Do: " if trigger.state is State.PULLED else "Then: "
     return (
         f'<div class="trigger {css_class}"><div><b>{escape(trigger.name)}</b> '
         f'<span class="state">{word}</span></div>'
         f'<div class="soft">{escape(trigger.limit)}; this run: {escape(trigger.value)}</div>'
-        f"<div>{escape(trigger.action)}</div></div>"
+        f"<div>{escape(lead + trigger.action)}</div></div>"
     )
 
 

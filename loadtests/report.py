@@ -20,11 +20,11 @@ from loadtests.judgement_page import (
     mean_parts,
     parts_section,
 )
+from loadtests.over_time import over_time_section
 from loadtests.predictions import Comparison, Predictions, compare, comparison_document
 from loadtests.samples import FALLBACKS, HITS, DeliveryPath, Recording
 from loadtests.summary import (
     Breakdown,
-    Headline,
     Row,
     Spread,
     Summary,
@@ -33,6 +33,7 @@ from loadtests.summary import (
     summarize,
 )
 from loadtests.table import duration, figure, is_marked, notes, times
+from loadtests.world_map import map_section
 
 _CSS = Path(__file__).with_name("report.css")
 
@@ -79,7 +80,9 @@ def page(
     parts = (
         _opening(summary),
         _distributions(summary, recording),
+        map_section(counted(recording)),
         _places(summary),
+        over_time_section(recording.samples, float(recording.run.get("warmup_s", 0.0))),
         parts_section(counted(recording)),
         _breakdowns(summary),
         judgement_sections(judgement),
@@ -119,11 +122,12 @@ def _opening(summary: Summary) -> str:
     return (
         f'<header>{void}<p class="eyebrow"><span class="badge">{kind}</span>'
         f"{escape(str(run.get('host', '')))} · {escape(started)}</p>"
-        f"{_headline(summary.headline)}{_shares(summary)}{_tiles(summary)}</header>"
+        f"{_headline(summary)}{_shares(summary)}{_tiles(summary)}</header>"
     )
 
 
-def _headline(headline: Headline | None) -> str:
+def _headline(summary: Summary) -> str:
+    headline = summary.headline
     if headline is None:
         return (
             "<h1>No comparison</h1><p class='lede'>It takes answers from the edge and from the "
@@ -133,12 +137,21 @@ def _headline(headline: Headline | None) -> str:
     first = fallback.first_token_p50_ms
     streamed = f", or {duration(first)} for its first words when streamed" if first else ""
     return (
-        f"<h1><em>{times(headline.times_faster)}×</em> faster</h1>"
-        f'<p class="lede">{hit.share:.0%} of all requests were answered at the edge, in '
-        f"<b>{duration(hit.whole_p50_ms)}</b> at the median. The other {fallback.share:.0%} fell "
-        f"back to the model and waited <b>{duration(fallback.whole_p50_ms)}</b> for the whole "
-        f"answer{streamed}.</p>"
+        f"<h1><em>{times(headline.times_faster)}×</em> faster <small>for {hit.share:.0%} of "
+        f"requests</small></h1>"
+        f'<p class="lede">{_whom(summary)}: {hit.requests:,} of {summary.requests:,} answers '
+        f"came from the edge, in <b>{duration(hit.whole_p50_ms)}</b> at the median. Another "
+        f"{fallback.requests:,} fell back to the model and waited "
+        f"<b>{duration(fallback.whole_p50_ms)}</b> for the whole answer{streamed}.</p>"
     )
+
+
+def _whom(summary: Summary) -> str:
+    """For whom: how many viewers, at how many places."""
+    viewers = summary.run.get("viewers")
+    places = {row.place for row in summary.cells if row.place}
+    where = f"{len(places)} place{'s' if len(places) != 1 else ''}"
+    return f"{viewers:,} viewers at {where}" if isinstance(viewers, int) else f"Viewers at {where}"
 
 
 def _shares(summary: Summary) -> str:
