@@ -203,8 +203,31 @@ def _distributions(summary: Summary, recording: Recording) -> str:
         "How long viewers waited for the whole answer",
         "Every answer, on a logarithmic axis: each step to the right is ten times as long. Bars "
         "are as high as the fullest one of their row; lines mark p50, p95 and p99 (dashed).",
-        rows + _axis_row(axis),
+        rows + _axis_row(axis) + _intervals(summary),
     )
+
+
+def _intervals(summary: Summary) -> str:
+    """The figures of the distributions as a table, with their confidence intervals."""
+    body = "".join(
+        f"<tr><td>{row.path.label}</td><td>{name}</td><td>{duration(getattr(row.whole_ms, name))}"
+        f"</td><td>{_ends(getattr(row.whole_ci95_ms, name))}</td>"
+        f"<td>{_ends(getattr(row.whole_bootstrap95_ms, name))}</td></tr>"
+        for row in summary.paths
+        if row.whole_ms
+        for name in ("p50", "p95", "p99")
+    )
+    return (
+        "<details><summary>As a table, with 95 % confidence intervals</summary>"
+        '<div class="scroll"><table><thead><tr><th>path</th><th></th><th>whole answer</th>'
+        "<th>order statistics</th><th>bootstrap</th></tr></thead>"
+        f"<tbody>{body}</tbody></table></div></details>"
+    )
+
+
+def _ends(ends: tuple[float | None, float | None]) -> str:
+    low, high = ("open" if end is None else duration(end) for end in ends)
+    return f"{low} to {high}"
 
 
 def _distribution(axis: LogAxis, row: Row, whole: Spread, values: Sequence[float]) -> str:

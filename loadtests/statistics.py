@@ -59,6 +59,31 @@ def percentile_interval(
     )
 
 
+def bootstrap_interval(
+    ordered: Sequence[float], q: float, confidence: float = 0.95
+) -> tuple[float, float] | None:
+    """The percentile bootstrap's confidence interval of a percentile, without resampling.
+
+    A resample's k-th value is at most the i-th observed one when at least k of its n draws are,
+    which is binomial(n, i/n). So the interval that ever more resamples come near to is known
+    exactly, costs milliseconds and needs no seed (Hutson and Ernst, "The exact bootstrap mean and
+    variance of an L-estimator", JRSS B 62, 2000; scipy's `bootstrap(method="percentile")`).
+
+    It never reaches beyond what was observed: where `percentile_interval` has no upper end, this
+    one ends at the largest value and covers less than it promises.
+
+    Returns:
+        The two ends; None without values.
+    """
+    if not ordered:
+        return None
+    n = len(ordered)
+    k = max(1, _ceil(q * n))
+    tail = (1 - confidence) / 2
+    low, high = (_bootstrap_rank(n, k, share) for share in (tail, 1 - tail))
+    return ordered[low - 1], ordered[high - 1]
+
+
 @dataclass(frozen=True, slots=True)
 class RankComparison:
     """Two samples compared by their ranks.
@@ -111,6 +136,33 @@ def _rank_sums(first: Sequence[float], second: Sequence[float]) -> tuple[float, 
     return rank_sum, tie_term
 
 
+def _bootstrap_rank(n: int, k: int, share: float) -> int:
+    """The smallest rank that a resample's k-th value does not exceed with this probability."""
+    low, high = 1, n
+    while low < high:
+        middle = (low + high) // 2
+        # At least k draws at or below the rank is at most n - k draws above it.
+        if _binomial_share(n, 1 - middle / n, n - k) >= share:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _binomial_share(n: int, p: float, most: int) -> float:
+    """The probability that binomial(n, p) is at most `most`."""
+    if p <= 0 or p >= 1:
+        return float(p <= 0 or most >= n)
+    reach = 12 * math.sqrt(n * p * (1 - p)) + 12
+    start, stop = max(0, int(n * p - reach)), min(n, int(n * p + reach))
+    return math.fsum(_binomial(n, p, k) for k in range(start, min(most, stop) + 1))
+
+
+def _binomial(n: int, p: float, k: int) -> float:
+    choices = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    return math.exp(choices + k * math.log(p) + (n - k) * math.log1p(-p))
+
+
 def _binomial_quantile(n: int, q: float, share: float) -> int:
     """The smallest k such that binomial(n, q) is at most k with probability `share` or more."""
     if q <= 0 or q >= 1:
@@ -118,11 +170,9 @@ def _binomial_quantile(n: int, q: float, share: float) -> int:
     # Twelve standard deviations hold everything a double can tell; the sum stays short for any n.
     reach = 12 * math.sqrt(n * q * (1 - q)) + 12
     start, stop = max(0, int(n * q - reach)), min(n, int(n * q + reach))
-    logs = math.log(q), math.log1p(-q)
     cumulated = 0.0
     for k in range(start, stop + 1):
-        choices = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
-        cumulated += math.exp(choices + k * logs[0] + (n - k) * logs[1])
+        cumulated += _binomial(n, q, k)
         if cumulated >= share:
             return k
     return stop

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from loadtests.samples import FALLBACKS, HITS, DeliveryPath, Recording, Sample
-from loadtests.statistics import compare_ranks, percentile, percentile_interval
+from loadtests.statistics import bootstrap_interval, compare_ranks, percentile, percentile_interval
 
 FEW_SAMPLES = 50
 """Below this a cell's percentiles are marked: a p95 then rests on its two or three worst values."""
@@ -74,6 +74,7 @@ class Row:
     first_token_ms: Spread | None
     whole_ms: Spread | None
     whole_ci95_ms: Intervals | None
+    whole_bootstrap95_ms: Intervals | None
     overhead_ms: Spread | None
     late: int
     mean: Breakdown | None
@@ -234,6 +235,7 @@ def _row(path: DeliveryPath, place: str | None, samples: Sequence[Sample]) -> Ro
         first_token_ms=_spread(good_values(samples, "first_token_ms")),
         whole_ms=_spread(whole),
         whole_ci95_ms=_intervals(whole),
+        whole_bootstrap95_ms=_bootstrap(whole),
         overhead_ms=_spread(good_values(samples, "overhead_ms")),
         late=sum(value > LATE_MS for value in good_values(samples, "late_ms")),
         mean=_breakdown(samples),
@@ -250,6 +252,12 @@ def _intervals(ordered: Sequence[float]) -> Intervals | None:
     if not ordered:
         return None
     return Intervals(*(percentile_interval(ordered, q) for q in (0.5, 0.95, 0.99)))
+
+
+def _bootstrap(ordered: Sequence[float]) -> Intervals | None:
+    ends = [bootstrap_interval(ordered, q) for q in (0.5, 0.95, 0.99)]
+    found = [pair for pair in ends if pair is not None]
+    return Intervals(*found) if found else None
 
 
 def _breakdown(samples: Iterable[Sample]) -> Breakdown | None:

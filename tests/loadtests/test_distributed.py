@@ -22,7 +22,7 @@ from loadtests.collecting import (
     parse_share,
 )
 from loadtests.samples import DeliveryPath, Sample, SampleWriter, read_recording
-from tests.loadtests.running import FAST, ROOT, load
+from tests.loadtests.running import ROOT, SHORT, load
 
 
 def seen(target: str) -> int:
@@ -47,7 +47,7 @@ def test_two_processes_make_one_recording(target: str, sessions: Path, tmp_path:
     """`--processes 2`: the whole rate, exact samples of both."""
     words = ("run", "--host", target, "--sessions", str(sessions), "--out", str(tmp_path / "r"))
 
-    outcome = load(*words, *FAST, "--processes", "2", "--rate", "80")
+    outcome = load(*words, *SHORT, "--processes", "2", "--rate", "80")
 
     assert outcome.returncode == 0, outcome.stderr
     assert_whole(tmp_path / "r" / "samples.jsonl", target, workers=2)
@@ -60,7 +60,7 @@ def test_a_worker_elsewhere_needs_neither_profile_nor_sessions(
 ) -> None:
     """Master and worker as on two machines: the worker runs in an empty folder."""
     profile = tmp_path / "mine.toml"
-    profile.write_text('rate = 40\nmiss-share = 0\n[places]\n"NRT/5g" = 1\n')
+    profile.write_text('rate = 60\nmiss-share = 0\n[places]\n"NRT/5g" = 1\n')
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     port = str(free_port)
@@ -74,7 +74,7 @@ def test_a_worker_elsewhere_needs_neither_profile_nor_sessions(
     words = ("run", "--host", target, "--sessions", str(sessions), "--out", str(tmp_path / "r"))
     several = ("--expect-workers", "1", "--master-bind-port", port, "--profile", str(profile))
 
-    outcome = load(*words, *FAST, *several)
+    outcome = load(*words, *SHORT, *several)
 
     assert outcome.returncode == 0, outcome.stderr
     assert worker.wait(30) == 0

@@ -15,7 +15,7 @@ from loadtests.judge import judge_recording, verdict
 from loadtests.samples import Recording
 from loadtests.summary import summarize
 from tests.loadtests.making import recording, write
-from tests.loadtests.running import FAST, ROOT, children, load
+from tests.loadtests.running import FAST, ROOT, call, children, load
 
 
 def history_of(folder: Path, runs: int = 4) -> Path:
@@ -36,7 +36,7 @@ def test_a_regression_is_an_exit_code(tmp_path: Path, slower: float, code: int, 
     samples = write(tmp_path / "s.jsonl", recording(3, slower=slower))
     words_ = ("--history", str(history_of(tmp_path)), "--out", str(tmp_path / "r"))
 
-    outcome = load("report", str(samples), *words_)
+    outcome = call("report", str(samples), *words_)
 
     assert outcome.returncode == code, outcome.stdout
     assert f"baseline of 4 runs in 7 days: {words}" in outcome.stdout
@@ -53,11 +53,11 @@ def test_a_missed_objective_is_an_exit_code_only_when_asked_for(tmp_path: Path) 
     slo.write_text('[[objective]]\nname = "quick"\nmeasure = "whole_ms"\nbelow = 1\n')
     out = ("--out", str(tmp_path / "r"))
 
-    assert load("report", samples, *out).returncode == 0
-    missed = load("report", samples, *out, "--slo", str(slo))
+    assert call("report", samples, *out).returncode == 0
+    missed = call("report", samples, *out, "--slo", str(slo))
     assert missed.returncode == 4
     assert "missed: quick: " in missed.stderr
-    assert load("report", samples, *out, "--slo", "nothing.toml").returncode == 2
+    assert call("report", samples, *out, "--slo", "nothing.toml").returncode == 2
 
 
 def test_lost_samples_void_a_run(tmp_path: Path) -> None:
@@ -84,10 +84,10 @@ def test_runs_again_and_again_are_compared(target: str, sessions: Path, tmp_path
     assert outcome.returncode in (0, 11, 12, 13), outcome.stderr
     assert "baseline: none yet" in outcome.stdout
     assert "baseline of one run in 7 days" in outcome.stdout
-    shown = load("history", "--history", history)
+    shown = call("history", "--history", history)
     assert shown.returncode == 0
     assert [line.split()[0].rstrip("*") for line in shown.stdout.splitlines()[1:3]] == ["2", "1"]
-    kept = json.loads(load("history", "--history", history, "--json").stdout)
+    kept = json.loads(call("history", "--history", history, "--json").stdout)
     assert [run["severity"] for run in kept][-1] == "first"
 
 
@@ -120,7 +120,7 @@ def test_a_signal_between_runs_ends_cleanly(
 
 def test_no_history_yet_is_told(tmp_path: Path) -> None:
     """With the way to make one."""
-    outcome = load("history", "--history", str(tmp_path / "h.sqlite"))
+    outcome = call("history", "--history", str(tmp_path / "h.sqlite"))
 
     assert outcome.returncode == 2
     assert "--history" in outcome.stderr

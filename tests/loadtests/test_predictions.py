@@ -19,7 +19,8 @@ from loadtests.summary import Row, Spread
 def row(path: DeliveryPath, place: str | None, p50_ms: float) -> Row:
     """A row of a summary."""
     measured = Spread(p50_ms, 2 * p50_ms, 3 * p50_ms)
-    return Row(path, place, 60, 0, False, None, measured, None, None, None, None, 0, None)
+    none = None
+    return Row(path, place, 60, 0, False, none, measured, none, none, none, none, none, 0, none)
 
 
 def test_what_localpop_predicts_is_what_a_load_test_reads(tmp_path: Path) -> None:
