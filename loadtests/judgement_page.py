@@ -200,13 +200,13 @@ def _baseline_section(baseline: BaselineComparison) -> str:
     if errors and errors.error_rate:
         rate = errors.error_rate
         error_row = (
-            f"<tr><td>requests that failed</td><td>{rate.old:.2%}</td><td>{rate.new:.2%}</td>"
-            f"<td>{rate.change * 100:+.2f} points</td><td>{_interval(rate, 'points')}</td>"
-            f"<td>{_DASH}</td>{_severity(errors)}</tr>"
+            f"<tr><td>requests that failed</td>{_severity(errors)}<td>{rate.old:.2%}</td>"
+            f"<td>{rate.new:.2%}</td><td>{rate.change * 100:+.2f} points</td>"
+            f"<td>{_interval(rate, 'points')}</td><td>{_DASH}</td></tr>"
         )
     head = "".join(
         f"<th>{title}</th>"
-        for title in ("p95, whole answer", "then", "now", "change", "interval", "Cliff's δ", "")
+        for title in ("p95, whole answer", "", "then", "now", "change", "interval", "Cliff's δ")
     )
     return _section(
         f"Compared with before: {word}",
@@ -231,7 +231,7 @@ def _change_row(change: CellChange) -> str:
             f"<td>{duration(rise.old)}</td><td>{duration(rise.new)}</td>"
             f"<td>{rise.change:+.0%}</td><td>{_interval(rise, '%')}</td><td>{delta}</td>"
         )
-    return f"<tr><td>{escape(name)}</td>{figures}{_severity(change)}</tr>"
+    return f"<tr><td>{escape(name)}</td>{_severity(change)}{figures}</tr>"
 
 
 def _severity(change: CellChange) -> str:
@@ -248,7 +248,7 @@ def _interval(rise: Rise, unit: str) -> str:
 
 
 def _objectives(results: Sequence[ObjectiveResult]) -> str:
-    head = "".join(f"<th>{title}</th>" for title in ("", "wanted", "was", "where", ""))
+    head = "".join(f"<th>{title}</th>" for title in ("", "", "wanted", "was", "where"))
     return (
         f'<div class="scroll"><table class="objectives"><thead><tr>{head}</tr></thead><tbody>'
         + "".join(map(_objective_row, results))
@@ -259,9 +259,9 @@ def _objectives(results: Sequence[ObjectiveResult]) -> str:
 def _objective_row(result: ObjectiveResult) -> str:
     objective = result.objective
     return (
-        f"<tr><td>{escape(objective.name)}</td><td>{escape(objective.limit)}</td>"
-        f"<td>{objective.show(result.value)}</td><td>{escape(result.where) or _DASH}</td>"
-        f'<td class="{result.status}">{_WORDS[result.status]}</td></tr>'
+        f'<tr><td>{escape(objective.name)}</td><td class="{result.status}">'
+        f"{_WORDS[result.status]}</td><td>{escape(objective.limit)}</td>"
+        f"<td>{objective.show(result.value)}</td><td>{escape(result.where) or _DASH}</td></tr>"
     )
 
 

@@ -97,8 +97,15 @@ def page(
         '<link rel="icon" href="data:,">\n'
         f"<title>{escape(_title(summary))}</title>\n"
         f"<style>\n{_CSS.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(part for part in parts if part)
+        + "\n".join(map(_reachable, filter(None, parts)))
         + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _reachable(html: str) -> str:
+    """What scrolls can be scrolled by keyboard, too."""
+    return html.replace(
+        '<div class="scroll">', '<div class="scroll" tabindex="0" role="region" aria-label="table">'
     )
 
 
