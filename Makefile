@@ -40,8 +40,8 @@ demo: $(VENV)/.demo ## the whole idea in under 3 minutes: log in, generate, push
 up: $(VENV)/.demo ## the same servers, left running; reload on save
 	@$(BIN)/localpop up
 
-test: $(VENV)/.dev ## the whole test suite
-	@$(BIN)/python -m pytest
+test: $(VENV)/.dev ## the whole test suite, on every core
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/.dev ## ruff: rules and format
 	@$(BIN)/ruff check .
