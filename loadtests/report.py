@@ -459,10 +459,21 @@ def _facts(summary: Summary) -> str:
     pairs = items.replace("<dt>", "<div><dt>").replace("</dd>", "</dd></div>")
     return _section(
         "The run",
-        "Open loop: viewers come on a seeded schedule and wait for nobody, so a server that stalls "
-        "is seen by everyone who came meanwhile. Percentiles are exact, each one a latency that "
-        "somebody had; the warm-up is left out.",
+        f"{_loop(summary)} Percentiles are exact, each one a latency that somebody had; the "
+        "warm-up is left out.",
         f"<dl>{pairs}</dl>",
+    )
+
+
+def _loop(summary: Summary) -> str:
+    if summary.run.get("closed_loop"):
+        return (
+            "Closed loop: each viewer waits for an answer before asking again, so while a server "
+            "stalls nobody asks, and the percentiles hardly notice."
+        )
+    return (
+        "Open loop: viewers come on a seeded schedule and wait for nobody, so a server that stalls "
+        "is seen by everyone who came meanwhile."
     )
 
 
@@ -477,6 +488,12 @@ def _fact_list(summary: Summary) -> Iterator[tuple[str, str]]:
     )
     yield "seed", str(run.get("seed", _DASH))
     yield "viewers", str(run.get("viewers", _DASH))
+    if run.get("profile"):
+        yield "profile", str(run["profile"])
+    if run.get("closed_loop"):
+        yield "closed loop of", str(run["closed_loop"])
+    if run.get("workers"):
+        yield "load from", f"{run['workers']} process{'es' if run['workers'] != 1 else ''}"
     yield "places", ", ".join(map(str, run.get("places", ())))
     yield "requests counted", f"{summary.requests} ({generator.arrivals} with the warm-up)"
     yield "errors", f"{summary.errors} ({summary.error_share:.2%})"

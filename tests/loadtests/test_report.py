@@ -147,6 +147,21 @@ def test_the_page_stands_alone(tmp_path: Path) -> None:
         assert word in page.text
 
 
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [({}, "Open loop: "), ({"closed_loop": 4, "workers": 2}, "Closed loop: ")],
+    ids=["open", "closed"],
+)
+def test_the_page_says_which_loop_it_was(
+    tmp_path: Path, facts: dict[str, object], words: str
+) -> None:
+    """A closed loop hides stalls, and must not be read as an open one."""
+    made = recording(stopped_early=False)
+    write_report(Recording({**made.run, **facts}, made.samples, made.end), tmp_path)
+
+    assert words in (tmp_path / "index.html").read_text()
+
+
 def test_a_void_run_says_so_on_the_page(tmp_path: Path) -> None:
     """Loudly."""
     late = Sample(**{**_fields(sample(3, DeliveryPath.EDGE_FUNCTION, 5.0)), "lag_ms": 90.0})
