@@ -35,7 +35,7 @@ demo: $(VENV)/.demo ## the whole idea in under 3 minutes: log in, generate, push
 	    --out .localpop/predictions.json >/dev/null; \
 	  python -m loadtests run --host "$$LOCALPOP_URL" --sessions .localpop/sessions.txt --time 30 --rate 45 \
 	    --places $(PLACES) --fallback-share 0.3 --lambda-share 0.4 \
-	    --predictions .localpop/predictions.json --out report'
+	    --generated 150 --predictions .localpop/predictions.json --out report'
 
 up: $(VENV)/.demo ## the same servers, left running; reload on save
 	@$(BIN)/localpop up
