@@ -33,9 +33,9 @@ demo: $(VENV)/.demo ## the whole idea in under 3 minutes: log in, generate, push
 	  python -m origin.session issue --users 50 > .localpop/sessions.txt; \
 	  localpop predict --places $(PLACES) --lambda-share 0.4 --answer-tokens 188 --handler-ms 8 \
 	    --out .localpop/predictions.json >/dev/null; \
-	  python -m loadtests run --host "$$LOCALPOP_URL" --sessions .localpop/sessions.txt --time 30 --rate 45 \
+	  python -m loadtests run --host "$$LOCALPOP_URL" --sessions .localpop/sessions.txt --time 40 --rate 30 \
 	    --places $(PLACES) --fallback-share 0.3 --lambda-share 0.4 \
-	    --generated 150 --predictions .localpop/predictions.json --out report'
+	    --generated 150 --model "Claude Haiku 4.5" --predictions .localpop/predictions.json --out report'
 
 up: $(VENV)/.demo ## the same servers, left running; reload on save
 	@$(BIN)/localpop up
