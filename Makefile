@@ -62,7 +62,7 @@ conformance: $(VENV)/.dev ## how many lines of the facts' checklists hold, per f
 	@$(BIN)/python -m tests.conformance
 
 bench: $(VENV)/.dev ## every benchmark, as ratios to a bare ASGI app in the same run
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done
 
 clean: ## remove .venv, reports and local state
 	rm -rf $(VENV) .localpop report .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
