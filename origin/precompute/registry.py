@@ -163,11 +163,11 @@ class Registry:
         return known
 
     def keys_naming(self, subject: str) -> list[str]:
-        """The keys of all answers whose contract has named a subject; records say if it still does.
+        """The keys of all answers whose contract names a subject, being written ones included.
 
-        A key whose record is not there counts: it is being written just now.
+        Those have no record yet, or that of the answer before them, which may name other subjects.
         """
-        named = [
+        return [
             item["sk"]["S"]
             for item in self._query(
                 KeyConditionExpression="pk = :pk",
@@ -175,12 +175,6 @@ class Registry:
                 ConsistentRead=True,
             )
             if item["sk"]["S"] != CHANGED
-        ]
-        records = self.look_up(named).records
-        return [
-            key
-            for key in named
-            if key not in records or (records[key].is_stored and subject in records[key].subjects)
         ]
 
     def due(self, now_s: float) -> Iterator[Record]:

@@ -5,7 +5,8 @@ For each call of `UpdateKeys`, in this order:
     1. what the registry knows decides what is written: an older answer never replaces a newer one,
        and what was generated before its subject changed is not written at all
     2. bodies of long answers go to S3
-    3. the registry learns which answers depend on what, so that a change finds them from now on
+    3. the registry learns which answers depend on what, so that a change finds them from now on;
+       what has changed up to here is looked up once more
     4. bodies of long answers that have become wrong are deleted: no edge can follow a pointer to
        them any more, however long the store's change takes to get there
     5. one atomic UpdateKeys: each message's keys are in exactly one
@@ -120,6 +121,11 @@ class _Call:
     versions: dict[str, str] = field(default_factory=dict)
     skipped: list[tuple[Skipped, Artifact]] = field(default_factory=list)
     stored: list[tuple[Put, list[Artifact]]] = field(default_factory=list)
+
+    @property
+    def named(self) -> list[Record]:
+        """What will be in the store, and so depends on subjects."""
+        return [record for record in self.records.values() if record.is_stored]
 
 
 @dataclass(slots=True)
@@ -263,14 +269,15 @@ class AnswerWriter:
             self._bury(group[0].record, "StoreRefused", str(error), tally)
 
     def _write(self, group: Sequence[_Letter], known: Known, tally: Tally) -> None:
-        call = _Call()
-        for letter in group:
-            self._plan(letter.message, known, call)
-        records = list(call.records.values())
-        if call.puts or call.deletes:
+        call = self._planned(group, known)
+        if call.puts:
             for artifact, path in call.bodies:
                 self.bodies.put(artifact, path)
-            self.registry.name_subjects([one for one in records if one.is_stored], known)
+            self.registry.name_subjects(call.named, known)
+            if self._has_changed_under_way(call, known):
+                call = self._planned(group, known)
+        records = list(call.records.values())
+        if call.puts or call.deletes:
             self._make_room(call, known, tally)
             if call.wrong_bodies:
                 self.bodies.delete(call.wrong_bodies)
@@ -283,6 +290,24 @@ class AnswerWriter:
         self._note_skipped(call.skipped, tally)
 
     # --- deciding -------------------------------------------------------------------------------
+
+    def _planned(self, group: Sequence[_Letter], known: Known) -> _Call:
+        call = _Call()
+        for letter in group:
+            self._plan(letter.message, known, call)
+        return call
+
+    def _has_changed_under_way(self, call: _Call, known: Known) -> bool:
+        """Whether a subject has changed since the batch was looked up.
+
+        A change is noted first and its answers are looked for then; here they are named first and
+        changes are looked for then. So one of the two sees the other, whoever is quicker.
+        """
+        subjects = {one for record in call.named for one in record.subjects}
+        changed_ms = self.registry.look_up((), subjects).changed_ms
+        is_new = any(known.changed_ms.get(one) != moment for one, moment in changed_ms.items())
+        known.changed_ms.update(changed_ms)
+        return is_new
 
     def _plan(self, message: Message, known: Known, call: _Call) -> None:
         match message:

@@ -149,6 +149,31 @@ def test_what_changed_under_way_is_not_stored_but_wanted_again(pipeline: Pipelin
     )
 
 
+@pytest.mark.parametrize("moment", ["before-call", "after-call"])
+def test_a_change_while_an_answer_is_named_takes_it_away(pipeline: Pipeline, moment: str) -> None:
+    """Its subject changes after the look-up, before or after it is known who names it."""
+    now = now_s()
+    writer, invalidator = pipeline.writer(), pipeline.invalidator()
+
+    def change(at_s: float) -> None:
+        detail = {"subject": "deployment:4711", "occurred_at": at_s}
+        invalidator.handle({"id": f"change-{at_s}", "detail": detail})
+
+    # The registry has a record of it, which says that it is gone.
+    writer.handle(batch(put(artifact(generated_s=now - 30))))
+    change(now - 20)
+    pipeline.deliver(writer)
+    assert pipeline.stored() == {}
+
+    events, changes = pipeline.client("dynamodb").meta.events, [now - 5]
+    name = f"{moment}.dynamodb.BatchWriteItem"
+    events.register(name, lambda **_: change(changes.pop()) if changes else None)
+    writer.handle(batch(put(artifact(generated_s=now - 10))))
+    assert not changes
+    pipeline.deliver(writer)
+    assert pipeline.stored() == {}
+
+
 def test_a_version_tag_makes_others_stale(pipeline: Pipeline) -> None:
     """It lies in the store for the edge; an answer of another version is not stored any more."""
     writer, now_ms = pipeline.writer(), int(now_s() * 1000)
