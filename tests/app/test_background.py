@@ -376,6 +376,18 @@ def test_a_model_without_room_delays_answers_and_loses_none(backend: Backend) ->
     assert backend.letters("answer-events-dead") == []
 
 
+def test_what_a_replay_adds_to_an_event_is_no_duplicate(backend: Backend) -> None:
+    """An event's rest, asked for within five minutes of its first answers, is stored as well."""
+    machine = "arn:aws:states:us-east-1:123456789012:stateMachine:answer-generation"
+    request = {"event_id": f"rest-{now_s()}", "user_id": "user-011", "reason": "UserLoggedIn"}
+    for action in PRECOMPUTED_ACTION_IDS:
+        given = {**request, "actions": [action], "occurred_at": now_s()}
+        backend.client("stepfunctions").start_execution(
+            stateMachineArn=machine, input=json.dumps(given)
+        )
+    until(lambda: keys_of("user-011") <= set(backend.stored()), "three answers in the store")
+
+
 def test_dead_letters_go_back_by_one_command(backend: Backend) -> None:
     """To the state machine, and to the queue of writes; what is still wrong comes back."""
     backend.tell("UserLoggedIn", {"user_id": "still-nobody", "occurred_at": now_s()})
