@@ -261,7 +261,9 @@ def _banner(emulator: Emulator) -> str:
     curl -i {emulator.viewer_url}/
     curl -i -H 'X-Localpop-Viewer: NRT/4g' {emulator.viewer_url}/
     localpop trace last
-    export AWS_ENDPOINT_URL={emulator.aws_url}    # then boto3 and the AWS CLI work as they are
+    # then boto3 and the AWS CLI work as they are
+    export AWS_ENDPOINT_URL={emulator.aws_url} AWS_DEFAULT_REGION=us-east-1
+    export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local
 
   what survives a restart (in {emulator.settings.state.name}/): key value stores; what was made of
   CloudFront, Lambda, EventBridge, Step Functions and SQS through the AWS endpoint, with messages
