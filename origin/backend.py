@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     uploaded.add_argument("users", nargs=1, metavar="USER")
     uploaded.add_argument("name", metavar="DOC", help="the document's name")
     changed = commands.add_parser("changed", help="a state changed: answers that name it go")
-    changed.add_argument("subject", metavar="SUBJECT", help="such as deployment:4711")
+    changed.add_argument("subject", metavar="SUBJECT", help="such as deployment:checkout-api")
     changed.add_argument("--change", default="changed", metavar="WORD", help="how (%(default)s)")
     changed.add_argument("--regenerate", action="store_true", help="and new ones are made")
     changed.add_argument("--scope", default="", help="with --version: what the tag is about")
@@ -157,6 +157,9 @@ def _changed(options: argparse.Namespace) -> int:
     _open_bus().put([Happening(BACKEND, "StateChanged", detail)])
     print(f"told StateChanged {options.subject} to the bus {bus_name()}")
     if not options.wait:
+        return EXIT_DONE
+    if not named:
+        print(f"no answer names {options.subject}: there is nothing to wait for")
         return EXIT_DONE
     if options.regenerate:
         return _wait(

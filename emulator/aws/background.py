@@ -322,11 +322,9 @@ class Background:
 
     def dead_letters(self) -> dict[str, Any]:
         """Every message in a dead-letter queue, with its reason as far as it is known."""
-        found = []
-        for queue in dead_letter_queues(self.sqs.queues, self.events.registry):
-            for message in queue.messages():
-                found.append(describe(queue, message))
-        return {"dead_letters": found}
+        queues = dead_letter_queues(self.sqs.queues, self.events.registry)
+        found = [describe(queue, message) for queue in queues for message in queue.messages()]
+        return {"queues": [queue.name for queue in queues], "dead_letters": found}
 
     async def replay(self, queue: str) -> dict[str, Any]:
         """Send dead letters back to where they came from.

@@ -100,8 +100,9 @@ def get_json(
             return json.loads(text) if text else None
     except urllib.error.HTTPError as error:
         answered = json.loads(error.read() or b"{}")
+        words = str(answered.get("error") or answered.get("message") or answered)
         raise ConfigError(
-            f"{answered.get('error') or answered.get('message') or answered}.",
+            f"{words.removesuffix('.')}.",
             mend=str(answered.get("mend", "")),
         ) from None
     except (urllib.error.URLError, OSError):

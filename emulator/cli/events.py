@@ -108,6 +108,7 @@ def run_put(arguments: argparse.Namespace) -> int:
     """
     entries = parse_entries(_text(arguments.file), arguments.file, arguments.bus)
     port, refused = _port(arguments), 0
+    _require_buses(port, entries)
     for start in range(0, len(entries), _ENTRIES_AT_ONCE):
         batch = entries[start : start + _ENTRIES_AT_ONCE]
         answer = _call(port, "PutEvents", {"Entries": batch})
@@ -120,6 +121,20 @@ def run_put(arguments: argparse.Namespace) -> int:
     if refused:
         print(f"{refused} of {len(entries)} event(s) refused", file=sys.stderr)
     return 1 if refused else 0
+
+
+def _require_buses(port: int, entries: Sequence[Mapping[str, Any]]) -> None:
+    """PutEvents says nothing of a bus that is not there; whoever types its name wants to know."""
+    named = {str(one["EventBusName"]) for one in entries if one.get("EventBusName")}
+    if not named:
+        return
+    known = [one["Name"] for one in _all(port, "ListEventBuses", "EventBuses")]
+    for name in sorted(named):
+        if name.rpartition(":event-bus/")[2] not in known:
+            raise ConfigError(
+                f"There is no event bus {name}: its events would be gone.",
+                mend=f"There are: {', '.join(known)}.",
+            )
 
 
 def _text(file: str) -> str:
@@ -258,7 +273,13 @@ def run_dead_letters(arguments: argparse.Namespace) -> int:
         done = get_json(f"{url}/replay", method="POST", body={"queue": queue})
         print(f"{done['replayed']} sent back, {done['left']} left")
         return 0
-    found = [one for one in get_json(url)["dead_letters"] if queue in ("", one["queue"])]
+    told = get_json(url)
+    if queue and queue not in told["queues"]:
+        raise ConfigError(
+            f"{queue} is no dead-letter queue.",
+            mend=f"There are: {', '.join(told['queues']) or 'none'}.",
+        )
+    found = [one for one in told["dead_letters"] if queue in ("", one["queue"])]
     if arguments.json:
         print(json.dumps(found, indent=2))
         return 0

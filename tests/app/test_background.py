@@ -337,7 +337,7 @@ def test_a_missing_body_falls_back_to_the_origin(backend: Backend) -> None:
 
 
 def test_poison_events_end_as_dead_letters_with_their_reason(backend: Backend) -> None:
-    """An unknown user, and a subject that is none; a login beside them is answered."""
+    """An unknown user; a login beside it is answered."""
     backend.tell("UserLoggedIn", {"user_id": "nobody", "occurred_at": now_s()})
     backend.login("user-006")
     until(lambda: keys_of("user-006") <= set(backend.stored()), "three answers in the store")
@@ -392,10 +392,12 @@ def test_dead_letters_go_back_by_one_command(backend: Backend) -> None:
     """To the state machine, and to the queue of writes; what is still wrong comes back."""
     backend.tell("UserLoggedIn", {"user_id": "still-nobody", "occurred_at": now_s()})
     backend.push("poison")
+    reasons: set[str] = set()
 
     def dead() -> list[tuple[str, str]]:
         letters = backend.running.control("GET", "/_localpop/dead-letters")["dead_letters"]
         assert all(one["replayable"] and one["reason"] for one in letters)
+        reasons.update(one["reason"] for one in letters)
         return sorted((one["queue"], one["id"]) for one in letters)
 
     before = until(lambda: dead() if len(dead()) == 2 else None, "two dead letters")
@@ -404,6 +406,7 @@ def test_dead_letters_go_back_by_one_command(backend: Backend) -> None:
     after = until(lambda: dead() if len(dead()) == 2 else None, "two dead letters once more")
     assert [queue for queue, _ in after] == ["answer-events-dead", "answer-writes-dead.fifo"]
     assert not set(before) & set(after)
+    assert "BadEvent: there is no data about still-nobody" in reasons
     for queue, _ in after:
         backend.letters(queue)
 
@@ -436,6 +439,7 @@ def test_the_backends_command_line(backend: Backend) -> None:
     said = run("changed", "row:cli/1", "--change", "failed", "--wait")
     assert "1 of 1 answers that named it are gone" in said
     assert key not in backend.stored()
+    assert "no answer names row:cli/1" in run("changed", "row:cli/1", "--wait")
 
 
 def _sandboxes(pid: int) -> list[int]:

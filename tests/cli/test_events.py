@@ -151,12 +151,17 @@ def test_what_is_wrong_is_said(served: Localpop) -> None:
     absent = command(served, "events", "put", "absent.json")
     back = command(served, "clock", "yesterday")
     queue = command(served, "dead-letters", "replay", "absent")
+    unknown = command(served, "dead-letters", "absent")
+    event = json.dumps({"Source": "s", "DetailType": "d", "Detail": {}})
+    bus = command(served, "events", "put", saved(served, event), "--bus", "absent")
 
     assert (refused.returncode, "event 2: InvalidArgument" in refused.stdout) == (1, True)
     assert (broken.returncode, "Line 2 is not JSON" in broken.stderr) == (2, True)
     assert (absent.returncode, "absent.json cannot be read" in absent.stderr) == (2, True)
     assert (back.returncode, "no way forward" in back.stderr) == (2, True)
-    assert (queue.returncode, "There is no queue absent" in queue.stderr) == (2, True)
+    assert (queue.returncode, "There is no queue absent.\n" in queue.stderr) == (2, True)
+    assert (unknown.returncode, "There are: dead" in unknown.stderr) == (2, True)
+    assert (bus.returncode, "There are: default, answers" in bus.stderr) == (2, True)
 
 
 def test_show_and_validate_mention_them(served: Localpop) -> None:

@@ -173,13 +173,23 @@ def _reason(message: Message, texts: Mapping[str, str]) -> str:
     if message.reason:
         return message.reason
     if "ERROR_CODE" in texts:
-        words = f"{texts['ERROR_CODE']}: {texts.get('ERROR_MESSAGE', '')}"
+        words = f"{texts['ERROR_CODE']}: {_plain(texts.get('ERROR_MESSAGE', ''))}"
         attempts = texts.get("RETRY_ATTEMPTS")
         return f"{words} (after {attempts} retries)" if attempts else words
     # Lambda's own names for an asynchronous invocation that failed.
     if "ErrorMessage" in texts:
-        return f"{texts.get('ErrorCode', '')}: {texts['ErrorMessage']}"
+        return f"{texts.get('ErrorCode', '')}: {_plain(texts['ErrorMessage'])}"
     return "received too often" if message.source_arn else ""
+
+
+def _plain(words: str) -> str:
+    """What went wrong, out of a function's error object and a state machine's around it."""
+    try:
+        shape = orjson.loads(words)
+    except orjson.JSONDecodeError:
+        return words
+    inner = (shape.get("errorMessage") or shape.get("Cause")) if isinstance(shape, dict) else None
+    return _plain(inner) if isinstance(inner, str) and inner else words
 
 
 def _texts(message: Message) -> dict[str, str]:
