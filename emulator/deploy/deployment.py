@@ -254,7 +254,8 @@ class Deployment:
         found = kind.find(desired, entry)
         if found is None:
             return None, note
-        intended = entry is not None and not entry.id
+        # What can be tagged is made with its tags; for the rest the ledger's intention speaks.
+        intended = entry is not None and not entry.id and found.tags is None
         if intended or found.belongs_to(desired):
             return found, "Made by an earlier run that did not come to write it down."
         raise self._taken(desired, one)
@@ -509,9 +510,10 @@ class Deployment:
         ledger.save()
 
     def _delete_outdated(self, wanted: set[str]) -> bool:
-        deleted = False
+        deleted = late = False
         for key, entry in self._outdated(wanted):
-            if _is_needed(entry, self._live, self.ledger.way_back):
+            if _is_needed(entry, self._live, self.ledger.way_back) or (late and entry.type == ROLE):
+                # A function that still is there needs its role.
                 continue
             deleted = True
             self.tell(f"delete  {_short(entry.type)} {key} ({entry.id})")
@@ -521,6 +523,7 @@ class Deployment:
             except ReplicasLeftError as error:
                 # Not this deployment's fault; destroy, or the next one, tries again.
                 self.tell(f"        {error}")
+                late = True
                 continue
             del self.ledger.resources[key]
             self.ledger.save()

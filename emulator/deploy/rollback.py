@@ -126,10 +126,12 @@ class Rollback:
     def _changes(self, entry: Entry, kept: Any) -> tuple[Change, ...]:
         if entry.type == FUNCTION:
             live = self.kinds.functions.stage(entry.id, LIVE)
-            return () if live is None else _function_changes(kept, live[0], live[1])
+            if live is None:
+                raise _gone(entry)
+            return _function_changes(kept, live[0], live[1])
         actual = self.kinds.of(entry.type).read(entry.id)
         if actual is None:
-            return ()
+            raise _gone(entry)
         config = self._config(entry, actual, kept)
         return tuple(differences(config, actual.properties, exact=True))
 
@@ -187,6 +189,14 @@ class Rollback:
         kind.write(actual, self._config(entry, actual, kept))
         entry.wanted = kept["wanted"]
         self.ledger.save()
+
+
+def _gone(entry: Entry) -> ConfigError:
+    return ConfigError(
+        f"There is no {entry.type.removeprefix('AWS::')} {entry.id} any more: somebody deleted it.",
+        where=entry.id,
+        mend="Check the template of that revision out again and deploy it: it is made anew.",
+    )
 
 
 def _function_changes(kept: Any, config: Any, code: str) -> tuple[Change, ...]:

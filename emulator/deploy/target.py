@@ -18,6 +18,7 @@ from emulator.deploy.sdk import AwsTarget, aws_errors, explained, is_loopback, n
 from emulator.errors import ConfigError
 
 REGION: Final = "us-east-1"
+_SERVICES: Final = ("cloudfront", "cloudfront-keyvaluestore", "iam", "lambda", "sts")
 _T = TypeVar("_T")
 
 Pause = Callable[[float], None]
@@ -66,13 +67,28 @@ class Target:
         """Ask whose account it is.
 
         Raises:
-            ConfigError: There are no credentials, or nobody answers.
+            ConfigError: There are no credentials, nobody answers, or only a part of it is on this
+                machine.
         """
+        self._require_one_place()
         with aws_errors():
             identity = self.client("sts").get_caller_identity()
         self.account, self.caller = str(identity["Account"]), str(identity["Arn"])
         if self.is_local:
             self.poll_s = min(self.poll_s, 0.2)
+
+    def _require_one_place(self) -> None:
+        """Nobody deploys half to a rehearsal and half to AWS: AWS_ENDPOINT_URL_… can say that."""
+        urls = {service: str(self.client(service).meta.endpoint_url) for service in _SERVICES}
+        here = [service for service, url in urls.items() if is_loopback(url)]
+        if here and len(here) < len(urls):
+            away = [service for service in urls if service not in here]
+            raise ConfigError(
+                f"{', '.join(here)} would go to this machine, {', '.join(away)} would not.",
+                where=urls[here[0]],
+                mend="Set AWS_ENDPOINT_URL (or --endpoint-url) alone, without "
+                "AWS_ENDPOINT_URL_<SERVICE>.",
+            )
 
     def close(self) -> None:
         """Close every connection."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from emulator.app.deployment import Wanted, deployment, ledger_of
+from emulator.deploy.kinds.distributions import Distributions
 from emulator.deploy.plan import Action, Plan
 from emulator.deploy.rollback import Rollback
 from emulator.deploy.target import Target
@@ -258,6 +259,60 @@ def test_a_deployment_that_broke_off_half_way_is_taken_back(folder: Path, target
     assert b"'Fine'" in half_way
     assert live.decode() == LOOKUP
     assert item["Comment"] == "small"
+
+
+def test_a_distribution_that_somebody_deleted_is_not_rolled_back_in_silence(
+    folder: Path, target: Target
+) -> None:
+    """It is said at once, before anything is changed, and deploying makes it anew."""
+    deploy(folder, target)
+    (folder / "lookup.js").write_text(LOOKUP.replace("'OK'", "'Fine'"))
+    deploy(folder, target)
+    cloudfront = target.client("cloudfront")
+    (item,) = cloudfront.list_distributions()["DistributionList"]["Items"]
+    Distributions(target, {}).delete(item["Id"])
+
+    with ledger_of(read_local(folder), target, "") as ledger:
+        back = Rollback(target, ledger, lambda line: None)
+        with pytest.raises(ConfigError, match="somebody deleted it"):
+            back.roll_back()
+        assert ledger.unfinished is None
+        with pytest.raises(ConfigError, match="somebody deleted it"):
+            back.kinds.distributions.wait_deployed(item["Id"], lambda line: None)
+    live = cloudfront.get_function(Name="lookup", Stage="LIVE")["FunctionCode"].read()
+    deploy(folder, target)
+
+    assert b"'Fine'" in live
+    assert not plan(folder, target).has_changes
+
+
+def test_the_templates_own_tags_are_put_on_and_tell_nothing_of_whose_it_is(
+    folder: Path, target: Target
+) -> None:
+    """A ledger that is lost finds its role again, though the template's tags have changed."""
+    document = template()
+    role = document["Resources"]["Role"]["Properties"]
+    role["Tags"] = [{"Key": "team", "Value": "edge"}]
+    write_template(folder, document)
+    deploy(folder, target)
+    (made,) = target.client("iam").list_roles()["Roles"]
+    tags = target.client("iam").list_role_tags(RoleName=made["RoleName"])["Tags"]
+    role["Tags"] = [{"Key": "team", "Value": "core"}]
+    write_template(folder, document)
+    with ledger_of(read_local(folder), target, "") as ledger:
+        del ledger.resources["Role"]
+        ledger.save()
+
+    assert {"Key": "team", "Value": "edge"} in tags
+    assert not plan(folder, target).has_changes
+
+
+def test_half_a_rehearsal_is_refused(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CloudFront here and IAM at AWS: nobody means that, and nothing is asked of either."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFRONT", endpoint.url)
+
+    with pytest.raises(ConfigError, match=r"cloudfront would go to this machine, .*iam"):
+        Target().identify()
 
 
 def theirs(target: Target, operation: str) -> None:

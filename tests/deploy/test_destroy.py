@@ -16,7 +16,7 @@ from emulator.project.local import read_local
 from tests.aws.cloudfront.shapes import distribution, listed
 from tests.aws.endpoint import Endpoint, Options, client
 from tests.deploy.accounts import account
-from tests.deploy.small_project import write_project
+from tests.deploy.small_project import config_of, template, write_project, write_template
 
 
 @pytest.fixture
@@ -85,6 +85,32 @@ def test_replicas_that_are_left_are_taken_away_another_time(
         assert Destruction(target, ledger, said.append).destroy() == ""
     assert not ledger_file(settings.state, "small", target.account).exists()
     assert client("lambda", endpoint.url).list_functions()["Functions"] == []
+
+
+def test_a_function_that_the_template_drops_keeps_its_role_as_long_as_its_replicas(
+    tmp_path: Path, endpoint: Endpoint, target: Target
+) -> None:
+    """The deployment that would delete both leaves both; a later one takes them away."""
+    folder = write_project(tmp_path / "small")
+    deploy(folder, target)
+    let_go = elsewhere(endpoint)
+    document = template()
+    for name in ("Role", "Edge", "EdgeVersion"):
+        del document["Resources"][name]
+    config_of(document)["CacheBehaviors"] = []
+    write_template(folder, document)
+    deploy(folder, target)
+    config_of(document)["Comment"] = "third"
+    write_template(folder, document)
+    said = deploy(folder, target)
+    left = open_ledger(read_local(folder).state, "small", target.account)
+    let_go()
+    deploy(folder, target)
+
+    assert any("still has replicas of edge" in line for line in said)
+    assert {"Edge", "Role"} <= set(left.resources)
+    assert client("lambda", endpoint.url).list_functions()["Functions"] == []
+    assert client("iam", endpoint.url).list_roles()["Roles"] == []
 
 
 def test_whoever_waits_gets_it_all_at_once(

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from emulator.deploy.desired import Declared, Template
-from emulator.deploy.kinds.kind import Actual, Desired, tag_list, tags_of
+from emulator.deploy.kinds.kind import Actual, Desired, own_tags, tag_list, tags_of
 from emulator.deploy.ledger import Entry
 from emulator.deploy.plan import Change
 from emulator.deploy.shapes import differences, overlay, to_api, with_defaults_of
 from emulator.deploy.target import Target
+from emulator.errors import ConfigError
 from emulator.wire.distribution_config import with_defaults
 
 # Usually minutes; Lambda@Edge's replication up to 15 (facts/lambda-at-edge.md section 6).
@@ -44,7 +45,7 @@ class Distributions:
         said = template.properties(one)
         shape = self._cloudfront.meta.service_model.shape_for("DistributionConfig")
         config = to_api(said.get("DistributionConfig") or {}, shape, template.place(one))
-        own = {str(tag["Key"]): str(tag["Value"]) for tag in said.get("Tags") or []}
+        own = own_tags(said)
         return Desired(
             one.key, "", config, None, {**own, **self._tags, "localpop:resource": one.key}
         )
@@ -146,7 +147,13 @@ class Distributions:
         def look() -> Actual | None:
             nonlocal looked
             found = self.read(identity)
-            if found is None or found.body == "Deployed":
+            if found is None:
+                raise ConfigError(
+                    f"There is no distribution {identity} any more: somebody deleted it.",
+                    where=identity,
+                    mend="localpop deploy makes it again, under another domain name.",
+                )
+            if found.body == "Deployed":
                 return found
             if looked % 12 == 0:
                 tell(f"{identity} is {found.body}: points of presence get it (minutes at AWS)")

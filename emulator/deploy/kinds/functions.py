@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from emulator.deploy.desired import Declared, Template
-from emulator.deploy.kinds.kind import Actual, Desired, property_changes, tag_list, tags_of
+from emulator.deploy.kinds.kind import (
+    Actual,
+    Desired,
+    own_tags,
+    property_changes,
+    tag_list,
+    tags_of,
+)
 from emulator.deploy.ledger import Entry
 from emulator.deploy.plan import Change
 from emulator.deploy.shapes import to_api
@@ -62,7 +69,7 @@ class Functions:
             function.name,
             wanted,
             Source(code, publishes),
-            {**self._tags, "localpop:resource": one.key},
+            {**own_tags(said), **self._tags, "localpop:resource": one.key},
         )
 
     def read(self, identity: str) -> Actual | None:
@@ -157,10 +164,11 @@ class Functions:
         )["TestResult"]
         failure = answered.get("FunctionErrorMessage")
         if failure:
+            failure = str(failure).rstrip(".")
             logged = " / ".join(answered.get("FunctionExecutionLogs") or [])
             raise ConfigError(
                 f"The function {name} fails TestFunction for "
-                f"{event['context']['eventType']} of {event['request']['uri']}: {failure}"
+                f"{event['context']['eventType']} of {event['request']['uri']}: {failure}."
                 + (f" It wrote: {logged}" if logged else ""),
                 where=name,
                 mend="Nothing is live yet. Mend the function and deploy again.",

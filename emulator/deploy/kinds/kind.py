@@ -56,8 +56,9 @@ class Actual:
 
     def belongs_to(self, desired: Desired) -> bool:
         """Whether its tags say that it is this deployment's."""
+        # The template's own tags may have changed since.
         return self.tags is not None and all(
-            self.tags.get(name) == value for name, value in desired.tags.items()
+            self.tags.get(name) == desired.tags.get(name) for name in (DEPLOYMENT_TAG, RESOURCE_TAG)
         )
 
 
@@ -95,6 +96,11 @@ class Kind(Protocol):
     def delete(self, identity: str) -> None:
         """Delete it; nothing happens when it is gone."""
         ...
+
+
+def own_tags(properties: Mapping[str, Any]) -> dict[str, str]:
+    """The tags that the template gives a resource."""
+    return tags_of(properties.get("Tags"))
 
 
 def tags_of(listed: Any) -> dict[str, str]:

@@ -14,7 +14,7 @@ from emulator.deploy.desired import (
     is_unknown,
     stand_ins,
 )
-from emulator.deploy.kinds.kind import Actual, Desired, property_changes
+from emulator.deploy.kinds.kind import Actual, Desired, own_tags, property_changes
 from emulator.deploy.ledger import Entry
 from emulator.deploy.plan import Change
 from emulator.deploy.sdk import error_code
@@ -59,7 +59,8 @@ class Lambdas:
         function = template.lambda_function(one)
         said = template.properties(one)
         said.pop("Environment", None)
-        own = {str(tag["Key"]): str(tag["Value"]) for tag in said.pop("Tags", None) or []}
+        own = own_tags(said)
+        said.pop("Tags", None)
         shape = self._lambda.meta.service_model.operation_model("CreateFunction").input_shape
         wanted = to_api({**said, "FunctionName": function.name}, shape, template.place(one))
         # localpop.toml may name another handler or runtime than the template.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from emulator.deploy.desired import Declared, Template
-from emulator.deploy.kinds.kind import Actual, Desired, tag_list, tags_of
+from emulator.deploy.kinds.kind import Actual, Desired, own_tags, tag_list, tags_of
 from emulator.deploy.ledger import Entry
 from emulator.deploy.plan import Change
 from emulator.deploy.target import Target
@@ -45,7 +45,8 @@ class Roles:
         wanted |= {name: said[name] for name in _SIMPLE if name in said}
         body = {name: said[name] for name in ("Path", "PermissionsBoundary") if name in said}
         name = template.resource_name(one, "RoleName")
-        return Desired(one.key, name, wanted, body, {**self._tags, "localpop:resource": one.key})
+        tags = {**own_tags(said), **self._tags, "localpop:resource": one.key}
+        return Desired(one.key, name, wanted, body, tags)
 
     def read(self, identity: str) -> Actual | None:
         """A role by its name."""

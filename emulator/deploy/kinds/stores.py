@@ -7,7 +7,14 @@ from typing import Any, Final
 
 from emulator.deploy.desired import Declared, Template
 from emulator.deploy.key_values import StoreClient, sync
-from emulator.deploy.kinds.kind import Actual, Desired, property_changes, tag_list, tags_of
+from emulator.deploy.kinds.kind import (
+    Actual,
+    Desired,
+    own_tags,
+    property_changes,
+    tag_list,
+    tags_of,
+)
 from emulator.deploy.ledger import Entry
 from emulator.deploy.plan import Change
 from emulator.deploy.target import Target
@@ -42,7 +49,8 @@ class Stores:
         if source and entries is None:
             body["source"] = {"SourceType": "S3", "SourceARN": source["SourceArn"]}
         name = template.resource_name(one, "Name")
-        return Desired(one.key, name, wanted, body, {**self._tags, "localpop:resource": one.key})
+        tags = {**own_tags(said), **self._tags, "localpop:resource": one.key}
+        return Desired(one.key, name, wanted, body, tags)
 
     def read(self, identity: str) -> Actual | None:
         """A store by its name."""
