@@ -48,7 +48,7 @@ from loadtests.report import write_report
 from loadtests.samples import read_recording
 from loadtests.settings import OPTIONS, Settings, add_options
 from loadtests.table import table
-from loadtests.target import check_host
+from loadtests.target import check_host, require_listener
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 SAMPLES = "samples.jsonl"
@@ -70,7 +70,7 @@ examples:
 exit codes: 0 fine; 1 too many errors; 2 bad input; 3 void, the generator lagged; 4 an objective of
 --slo missed; 11, 12, 13 SEV-1, SEV-2, SEV-3 against the baseline; 130 Ctrl-C
 
-`localpop load` is the same, aimed at the localpop that runs here.
+`localpop load` is the same, aimed at the viewers' port that localpop.toml names.
 """
 
 
@@ -238,7 +238,7 @@ def _prices(options: argparse.Namespace) -> Prices:
 
 def _run(options: argparse.Namespace) -> int:
     if options.every is None:
-        return _run_once(options)
+        return _run_once(options, is_first=True)
     every_s = parse_duration(options.every)
     options.history = options.history or DEFAULT_HISTORY
     codes: list[int] = []
@@ -248,7 +248,7 @@ def _run(options: argparse.Namespace) -> int:
             f"\n{datetime.now(UTC).astimezone():%Y-%m-%d %H:%M:%S}  run {len(codes) + 1}",
             flush=True,
         )
-        codes.append(_run_once(options))
+        codes.append(_run_once(options, is_first=not codes))
         if codes[-1] in (BAD_INPUT, INTERRUPTED):
             return codes[-1]
         if options.runs and len(codes) >= options.runs:
@@ -263,7 +263,7 @@ def worst_code(codes: Sequence[int]) -> int:
     return min(codes, key=lambda code: order.index(code) if code in order else 0)
 
 
-def _run_once(options: argparse.Namespace) -> int:
+def _run_once(options: argparse.Namespace, *, is_first: bool) -> int:
     samples = Path(options.samples) if options.samples else options.out / SAMPLES
     options.samples = str(samples)
     settings = Settings.from_options(options)
@@ -276,6 +276,9 @@ def _run_once(options: argparse.Namespace) -> int:
     time_s = options.time or profile.seconds
     if time_s <= profile.warmup_s:
         raise BadInputError(f"--time: {time_s:g} s is no longer than the warm-up.")
+    if is_first and not options.expect_workers:
+        # Later runs of --every measure a server that is gone as what it is: errors.
+        require_listener(host)
     print(f"load test: {_load(settings)} for {time_s:g} s, {viewers} viewers ", end="")
     print(f"at {len(settings.places)} places, against {host}", flush=True)
     samples.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from urllib.parse import SplitResult, urlsplit
 
 from loadtests.errors import BadInputError
@@ -14,6 +15,7 @@ LOAD_TEST_RULE = (
     "AWS does not allow load tests on cache behaviors with Lambda@Edge viewer triggers, or on "
     'origins with Origin Shield (CloudFront Developer Guide, "Load testing CloudFront")'
 )
+_CONNECT_MOST_S = 5.0
 
 
 def check_host(host: str | None, allow_remote: bool) -> str:
@@ -37,6 +39,23 @@ def check_host(host: str | None, allow_remote: bool) -> str:
             "load and that rule is kept (--lambda-share 0), add --allow-remote."
         )
     return host.rstrip("/")
+
+
+def require_listener(host: str) -> None:
+    """Look whether somebody listens there, before half a minute of requests says nobody does.
+
+    Raises:
+        BadInputError: Nobody does.
+    """
+    parts = _split(host)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), _CONNECT_MOST_S).close()
+    except OSError as error:
+        raise BadInputError(
+            f"--host: nobody answers at {host} ({error.strerror or error}). Start it (localpop "
+            "up), or name another with --host."
+        ) from error
 
 
 def is_local(hostname: str) -> bool:

@@ -1,4 +1,4 @@
-"""`localpop load`: the project's load tests, aimed at the localpop that runs here."""
+"""`localpop load`: the project's load tests, aimed at the viewers' port of the settings."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.__main__ import main
 from loadtests.samples import Recording, read_recording
 from tests.loadtests.making import write
 from tests.loadtests.running import FAST, ROOT, SHORT, call, children, load
@@ -81,6 +82,8 @@ def test_errors_and_lag_are_exit_codes(target: str, tmp_path: Path) -> None:
         (("--host", "http://127.0.0.1:1", "--sessions", "nothing.txt"), "nothing.txt"),
         (("--host", "http://127.0.0.1:1", "--time", "1", "--warmup", "2"), "--time"),
         ((), "--host"),
+        (("--host", "http://127.0.0.1:1"), "nobody answers at http://127.0.0.1:1"),
+        (("--host", "http://127.0.0.1:1", "--every", "15m"), "nobody answers"),
     ],
 )
 def test_bad_input_is_one_message(
@@ -92,6 +95,15 @@ def test_bad_input_is_one_message(
     assert outcome.returncode == 2
     assert message in outcome.stderr
     assert "Traceback" not in outcome.stderr
+    assert not list(tmp_path.glob("*.json*"))
+
+
+def test_less_than_nothing_is_generated_by_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    """Said in words, not in the name of a function of ours."""
+    with pytest.raises(SystemExit):
+        main(["run", "--generated", "-3"])
+
+    assert "'-3' is not a whole number from 0 on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
