@@ -20,7 +20,7 @@ import itertools
 import random
 import uuid
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -467,11 +467,17 @@ class Queues:
             **more,
         )
 
-    def again(self, message: Message) -> Message:
-        """A new message with what another says, as a dead letter that is sent back."""
+    def again(self, message: Message, without: Collection[str] = ()) -> Message:
+        """A new message with what another says, as a dead letter that is sent back.
+
+        Args:
+            message: The other.
+            without: Attributes that it is not to have.
+        """
+        kept = {name: one for name, one in message.attributes.items() if name not in without}
         return self.new_message(
             message.body,
-            attributes=message.attributes,
+            attributes=kept,
             group_id=message.group_id,
             deduplication_id=message.deduplication_id,
             system_attributes=message.system_attributes,

@@ -396,7 +396,7 @@ def test_dead_letters_go_back_by_one_command(backend: Backend) -> None:
 
     def dead() -> list[tuple[str, str]]:
         letters = backend.running.control("GET", "/_localpop/dead-letters")["dead_letters"]
-        assert all(one["replayable"] and one["reason"] for one in letters)
+        assert all(one["replayable"] and one["reason"] for one in letters), letters
         reasons.update(one["reason"] for one in letters)
         return sorted((one["queue"], one["id"]) for one in letters)
 

@@ -120,6 +120,30 @@ def test_from_event_to_dead_letter_and_back(served: Localpop) -> None:
     assert command(served, "dead-letters").stdout == "no dead letters\n"
 
 
+def test_what_is_sent_back_is_no_dead_letter_any_more(served: Localpop) -> None:
+    """While it waits in its queue it is not listed, nor sent back once more."""
+    sqs(served, "CreateQueue", {"QueueName": "source"})
+    texts = {
+        "TARGET_ARN": "arn:aws:sqs:us-east-1:123456789012:source",
+        "ERROR_CODE": "Poison",
+        "ERROR_MESSAGE": '{"Error": "Poison", "Cause": "{\\"errorMessage\\": \\"no user\\"}"}',
+        "own": "kept",
+    }
+    attributes = {name: {"DataType": "String", "StringValue": text} for name, text in texts.items()}
+    letter = {"QueueUrl": "dead", "MessageBody": "poison", "MessageAttributes": attributes}
+    sqs(served, "SendMessage", letter)
+    shown = command(served, "dead-letters", "dead")
+    sent = command(served, "dead-letters", "replay")
+    after = command(served, "dead-letters")
+    asked = {"QueueUrl": "source", "MessageAttributeNames": ["All"]}
+    (got,) = sqs(served, "ReceiveMessage", asked)["Messages"]
+
+    assert "  Poison: no user\n" in shown.stdout
+    assert sent.stdout == "1 sent back, 0 left\n"
+    assert after.stdout == "no dead letters\n"
+    assert (got["Body"], list(got["MessageAttributes"])) == ("poison", ["own"])
+
+
 def test_rules_are_listed(served: Localpop) -> None:
     """Bus, pattern, target; the same as JSON."""
     shown = command(served, "events", "rules")

@@ -10,7 +10,7 @@ has no known way back and stays.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -22,6 +22,10 @@ from emulator.rules.event_input import Matched, shape_input
 from emulator.stores.queues import Message, Queue, Queues
 from emulator.values.account import Kind
 from emulator.wire.dates import iso_date
+
+# What a program adds to a message that it puts among the dead letters; without it, sent back, the
+# message is none any more.
+_WHY: Final = frozenset({"TARGET_ARN", "ERROR_CODE", "ERROR_MESSAGE"})
 
 
 def dead_letter_queues(queues: Queues, registry: EventRegistry) -> Sequence[Queue]:
@@ -92,7 +96,7 @@ def _sent_back(message: Message, queue: Queue, queues: Queues, events: EventsApi
             source = queues.find(message.source_arn or texts["TARGET_ARN"])
             if source is None:
                 return False
-            source.add(queues.again(message))
+            source.add(queues.again(message, () if message.source_arn else _WHY))
             return True
         case "target":
             delivery = _delivery(message, texts, events)
