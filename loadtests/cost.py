@@ -13,6 +13,7 @@ Prices come from a dated file (`prices.py`), sizes and waiting times from the ru
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -328,9 +329,10 @@ def cost_document(cost: Cost) -> dict[str, Any]:
 
 
 def usd(amount: float) -> str:
-    """Money as a person says it: `$0.04`, `$41.69`, `$1,905`."""
+    """Money as a person says it: `$0.000066`, `$0.04`, `$41.69`, `$1,905`."""
     if amount and abs(amount) < 0.005:
-        return f"${amount:.2g}"
+        digits = 1 - math.floor(math.log10(abs(amount)))
+        return f"${amount:.{digits}f}"
     return f"${amount:,.2f}" if abs(amount) < 999.5 else f"${amount:,.0f}"
 
 

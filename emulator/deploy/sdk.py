@@ -183,5 +183,7 @@ def error_code(error: Exception) -> str:
 
 def _from_environment(environ: Mapping[str, str], service: str) -> str:
     """The variables that the SDK reads, the service's own before the general one."""
+    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return ""
     own = f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}" if service else ""
     return (own and environ.get(own)) or environ.get("AWS_ENDPOINT_URL", "")

@@ -278,3 +278,5 @@ def test_local_endpoints_get_user_info(url: str, local: bool, fit: str) -> None:
     assert (with_user_info(url) if local else url) == fit
     assert AwsTarget(url, {}).url() == fit
     assert AwsTarget("", {"AWS_ENDPOINT_URL": url}).url() == fit
+    ignored = {"AWS_ENDPOINT_URL": url, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}
+    assert AwsTarget("", ignored).url() == ""

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.cost import MILLION, Cost, State, capacity_line, cost_document, cost_of, unit_costs
+from loadtests.cost import (
+    MILLION,
+    Cost,
+    State,
+    capacity_line,
+    cost_document,
+    cost_of,
+    unit_costs,
+    usd,
+)
 from loadtests.errors import BadInputError
 from loadtests.prices import PRICES, Assumptions, Prices, read_prices
 from loadtests.samples import DeliveryPath, Recording, Sample
@@ -250,3 +259,19 @@ def test_every_price_has_a_source(prices: Prices) -> None:
     assert all(len(source) > 10 for source in prices.sources.values())
     assert all(model.source for model in prices.models.values())
     assert prices.dated == "2026-11-20"
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [
+        (0.0, "$0.00"),
+        (6.6e-05, "$0.000066"),
+        (0.004, "$0.0040"),
+        (0.04, "$0.04"),
+        (41.69, "$41.69"),
+        (1_905.2, "$1,905"),
+    ],
+)
+def test_money_is_written_as_people_write_it(amount: float, said: str) -> None:
+    """Without exponents, however little it is."""
+    assert usd(amount) == said
