@@ -9,13 +9,16 @@ Nobody who calls needs to know which is which.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from emulator.aws.other_services import OtherServices
 from emulator.errors import NotEmulated
 
 Operations: TypeAlias = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 """A service's operations: (name, input) to output, spelled as AWS's API spells them."""
+
+FUNCTION_ARN: Final = "localpop:FunctionArn"
+"""A member of SendMessage's input that only comes from in here: whose dead letter it is."""
 
 
 class InProcess:

@@ -20,6 +20,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from emulator import quotas
+from emulator.aws.in_process import FUNCTION_ARN
 from emulator.clock import Clock
 from emulator.errors import ApiError, LocalpopError, NotEmulated
 from emulator.project.declarations import EventInvokeConfig
@@ -191,7 +192,9 @@ class Invocations:
     async def _give_up(self, queued: _Queued, condition: str) -> None:
         function = queued.function
         if function.dead_letter_arn:
-            await self._send(function.dead_letter_arn, queued.event, queued.attributes())
+            await self._send(
+                function.dead_letter_arn, queued.event, queued.attributes(), function.arn
+            )
         await self._tell(function.asynchronous.on_failure, queued, condition)
 
     async def _tell(self, arn: str, queued: _Queued, condition: str) -> None:
@@ -216,11 +219,13 @@ class Invocations:
         else:
             await self._send(arn, record, {})
 
-    async def _send(self, arn: str, message: Any, attributes: Mapping[str, Any]) -> None:
+    async def _send(
+        self, arn: str, message: Any, attributes: Mapping[str, Any], function_arn: str = ""
+    ) -> None:
         """Put a message into a queue or onto a topic."""
         body = orjson.dumps(message).decode()
         if ":sqs:" in arn:
-            given = {"QueueUrl": queue_url(arn), "MessageBody": body}
+            given = {"QueueUrl": queue_url(arn), "MessageBody": body, FUNCTION_ARN: function_arn}
             await self._call("sqs", "SendMessage", {**given, "MessageAttributes": attributes})
         elif ":sns:" in arn:
             given = {"TopicArn": arn, "Message": body}

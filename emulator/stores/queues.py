@@ -47,6 +47,7 @@ class Message:
         system_attributes: Such as AWSTraceHeader.
         source_arn: The queue from which it came here as a dead letter.
         reason: Why it failed last, as far as localpop knows; AWS keeps no such thing.
+        function_arn: The Lambda function whose dead letter it is; AWS keeps no such thing.
     """
 
     number: int
@@ -59,6 +60,7 @@ class Message:
     system_attributes: Mapping[str, str] = field(default_factory=dict)
     source_arn: str = ""
     reason: str = ""
+    function_arn: str = ""
     receive_count: int = 0
     first_received_ms: float = 0.0
     receipt: str = ""
@@ -510,6 +512,7 @@ def _dump_message(queue: str, message: Message) -> dict[str, Any]:
         "deduplication_id": message.deduplication_id,
         "system_attributes": dict(message.system_attributes),
         "source_arn": message.source_arn,
+        "function_arn": message.function_arn,
         "reason": message.reason,
         "receive_count": message.receive_count,
     }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -409,6 +411,42 @@ def test_dead_letters_go_back_by_one_command(backend: Backend) -> None:
     assert "BadEvent: there is no data about still-nobody" in reasons
     for queue, _ in after:
         backend.letters(queue)
+
+
+def test_a_functions_dead_letter_goes_back_to_the_function(backend: Backend) -> None:
+    """It is sent to the function once more, which still takes nothing: a new dead letter."""
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("index.py", "def handler(event, context):\n    return event\n")
+    functions, name = backend.client("lambda"), {"FunctionName": "takes-nothing"}
+    functions.create_function(
+        **name,
+        Runtime="python3.13",
+        Handler="index.handler",
+        Role="arn:aws:iam::123456789012:role/any",
+        Code={"ZipFile": code.getvalue()},
+        DeadLetterConfig={"TargetArn": "arn:aws:sqs:us-east-1:123456789012:answer-events-dead"},
+    )
+    functions.put_function_concurrency(**name, ReservedConcurrentExecutions=0)
+    functions.invoke(**name, InvocationType="Event", Payload=b'{"lost": false}')
+    letters = "/_localpop/dead-letters"
+
+    def dead() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = backend.running.control("GET", letters)["dead_letters"]
+        return found
+
+    [first] = until(dead, "a dead letter")
+    done = backend.running.control("POST", f"{letters}/replay", {"queue": ""})
+    [second] = until(dead, "a dead letter once more")
+    backend.letters("answer-events-dead")
+    functions.delete_function(**name)
+
+    assert done == {"replayed": 1, "left": 0}
+    assert first["id"] != second["id"]
+    for letter in (first, second):
+        assert letter["source"].endswith(":function:takes-nothing")
+        assert (letter["reason"], letter["replayable"]) == ("429: Rate Exceeded.", True)
+        assert json.loads(letter["body"]) == {"lost": False}
 
 
 def test_the_backends_command_line(backend: Backend) -> None:

@@ -21,6 +21,7 @@ from emulator import quotas
 from emulator.aws.answers import Answer
 from emulator.aws.call import ApiCall
 from emulator.aws.cloudfront.control_plane import ACCOUNT_ID, Operation, Shape
+from emulator.aws.in_process import FUNCTION_ARN
 from emulator.aws.models import LazyModel
 from emulator.errors import ApiError, NotEmulated
 from emulator.quotas import KB
@@ -414,6 +415,7 @@ class SqsApi:
                 group_id=group_id,
                 deduplication_id=deduplication_id,
                 system_attributes={name: one["StringValue"] for name, one in system.items()},
+                function_arn=given.get(FUNCTION_ARN) or "",
             )
             if deduplication_id:
                 queue.remember(message)

@@ -1,10 +1,10 @@
 """Dead letters: which there are, why, and the way back.
 
 A dead letter of a rule or schedule names its target in its attributes; one of a queue's redrive
-policy comes from that queue; one of a Lambda function's asynchronous invocation names the function
-in the record of a destination. One that a program has put there itself, with the attribute
-TARGET_ARN of a queue, a function or a state machine, goes there. Whatever else lies in such a queue
-has no known way back and stays.
+policy comes from that queue; one of a Lambda function's asynchronous invocation goes back to the
+function, which localpop remembers (AWS's dead letter does not name it). One that a program has put
+there itself, with the attribute TARGET_ARN of a queue, a function or a state machine, goes there.
+Whatever else lies in such a queue has no known way back and stays.
 """
 
 from __future__ import annotations
@@ -51,7 +51,13 @@ def dead_letter_queues(queues: Queues, registry: EventRegistry) -> Sequence[Queu
 def describe(queue: Queue, message: Message) -> dict[str, Any]:
     """A dead letter, for a person."""
     texts = _texts(message)
-    source = message.source_arn or texts.get("RULE_ARN") or texts.get("SCHEDULE_ARN") or ""
+    source = (
+        message.source_arn
+        or message.function_arn
+        or texts.get("RULE_ARN")
+        or texts.get("SCHEDULE_ARN")
+        or ""
+    )
     return {
         "queue": queue.name,
         "id": message.id,
@@ -107,7 +113,7 @@ def _sent_back(message: Message, queue: Queue, queues: Queues, events: EventsApi
         case "address":
             if not events.deliveries.has_room():
                 return False
-            arn = texts["TARGET_ARN"]
+            arn = message.function_arn or texts["TARGET_ARN"]
             # When it fails once more, it comes back here.
             target = {"Id": "replayed", "Arn": arn, "DeadLetterConfig": {"Arn": queue.arn}}
             now_ms = events.registry.now_ms()
@@ -157,6 +163,8 @@ def _event(body: str) -> Mapping[str, Any]:
 def _way_back(message: Message) -> str:
     if message.source_arn:
         return "queue"
+    if message.function_arn:
+        return "address"
     texts = _texts(message)
     if "TARGET_ARN" in texts and ("RULE_ARN" in texts or "SCHEDULE_ARN" in texts):
         return "target"
@@ -170,7 +178,8 @@ def _way_back(message: Message) -> str:
 
 
 def _is_dead_letter(message: Message) -> bool:
-    return bool(message.source_arn) or "ERROR_CODE" in message.attributes
+    known = message.source_arn or message.function_arn
+    return bool(known) or "ERROR_CODE" in message.attributes
 
 
 def _reason(message: Message, texts: Mapping[str, str]) -> str:
