@@ -108,8 +108,9 @@ class Listener:
 
 
 def _is_no_cancellation(record: logging.LogRecord) -> bool:
-    """What is still under way when localpop ends is cut off: nobody needs its stack trace."""
-    return record.exc_info is None or record.exc_info[0] is not asyncio.CancelledError
+    """What is still under way when localpop ends is cut off: nobody needs to read of it."""
+    cancelled = record.exc_info is not None and record.exc_info[0] is asyncio.CancelledError
+    return not cancelled and "running task(s)" not in str(record.msg)
 
 
 class _Server(uvicorn.Server):
