@@ -160,19 +160,25 @@ class Emulator:
         for name, origin in self.settings.origins.items():
             if not origin.command:
                 continue
+            host, port = origin.address.host, origin.address.port
+            if await _is_listening(host, port):
+                # Else it would be taken for the origin, whose own message comes too late.
+                raise ConfigError(
+                    f"{host}:{port} is in use; the origin {name} needs it.",
+                    where=f"localpop.toml: origins.{name}",
+                    mend="Stop what listens there, or choose another port in url and command.",
+                )
             child = Child(origin.command, self.environment, self.settings.folder)
             self._children.append(child)
             await child.start()
-            await self._until_listening(name, child, origin.address.host, origin.address.port)
+            await self._until_listening(name, child, host, port)
 
     async def _until_listening(self, name: str, child: Child, host: str, port: int) -> None:
         ended = asyncio.create_task(child.wait())
         try:
             async with asyncio.timeout(20):
                 while not ended.done():
-                    with contextlib.suppress(OSError):
-                        _, writer = await asyncio.open_connection(host, port)
-                        writer.close()
+                    if await _is_listening(host, port):
                         return
                     await self.edge.clock.sleep_ms(50)
         except TimeoutError:
@@ -203,6 +209,15 @@ class Emulator:
     async def stop_children(self) -> None:
         """End every command that still runs."""
         await asyncio.gather(*(child.stop() for child in self._children))
+
+
+async def _is_listening(host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -192,6 +193,17 @@ def test_an_origin_that_does_not_start_is_told(tmp_path: Path) -> None:
 
     assert outcome.returncode == 2
     assert "origin.nothing" in outcome.stderr
+
+
+def test_an_origins_port_that_somebody_else_has_is_told(tmp_path: Path) -> None:
+    """A stranger's server is not taken for the origin."""
+    words = ["--viewer-port", "0", "--aws-port", "0", "--dashboard-port", "0"]
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        port = stranger.getsockname()[1]
+        outcome = refused(project(tmp_path, origin_port=port), "up", *words)
+
+    assert outcome.returncode == 2
+    assert f"127.0.0.1:{port} is in use; the origin Api needs it" in outcome.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
