@@ -374,7 +374,9 @@ def _conclude(
     recording = read_recording(samples)
     history, slo = _judges(options)
     judgement = judge_recording(recording, history, slo)
-    cost = cost_of(recording, _prices(options), options.generated)
+    # Without one good answer there is nothing to price, and no hit rate to turn back for.
+    is_answered = any(sample.is_good for sample in recording.samples)
+    cost = cost_of(recording, _prices(options), options.generated) if is_answered else None
     summary, compared = write_report(recording, options.out, predictions, judgement, cost)
     print(f"\n{table(summary)}\n")
     if compared:
@@ -383,7 +385,7 @@ def _conclude(
         print(
             "Closed loop: viewers wait for each other's answers, so a server that freezes hides.\n"
         )
-    for line in [*tell(judgement), *cost_lines(cost)]:
+    for line in [*tell(judgement), *(cost_lines(cost) if cost else ())]:
         print(line)
     print(f"\nreport: {options.out / 'index.html'}   figures: {options.out / 'results.json'}")
     found = verdict(summary, recording, judgement, options.max_error_share)

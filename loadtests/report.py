@@ -125,6 +125,8 @@ def _opening(summary: Summary) -> str:
             "Do not use these figures.</p>"
         )
     kind = "Latency is simulated" if _is_simulated(summary) else "Measured"
+    if summary.requests == summary.errors:
+        kind = "Nothing answered"
     started = str(run.get("started", "")).replace("T", " ").replace("+00:00", " UTC")
     return (
         f'<header>{void}<p class="eyebrow"><span class="badge">{kind}</span>'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,17 @@ def test_the_page_says_which_loop_it_was(
     write_report(Recording({**made.run, **facts}, made.samples, made.end), tmp_path)
 
     assert words in (tmp_path / "index.html").read_text()
+
+
+def test_a_run_without_an_answer_says_so(tmp_path: Path) -> None:
+    """It is no measurement, whatever the server was."""
+    failed = replace(
+        sample(2, DeliveryPath.EDGE_FUNCTION, 5.0), status=0, error="refused", simulated_ms=None
+    )
+    write_report(Recording(RUN, (failed,) * 60, {"unfinished": 0}), tmp_path)
+    page = (tmp_path / "index.html").read_text()
+
+    assert '<span class="badge">Nothing answered</span>' in page
 
 
 def test_a_void_run_says_so_on_the_page(tmp_path: Path) -> None:
