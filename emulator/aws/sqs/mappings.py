@@ -264,13 +264,7 @@ class EventSourceMappings:
     async def _create(self, given: Shape) -> dict[str, Any]:
         _require(given)
         arn = given["EventSourceArn"]
-        queue = self._queues.find(arn)
-        if queue is None:
-            raise _invalid(
-                "Error occurred while ReceiveMessage. SQS Error Code: "
-                "AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified queue "
-                "does not exist."
-            )
+        queue = self._queue(arn)
         function = await self._function(given["FunctionName"], queue)
         for other in self._all():
             if (other["EventSourceArn"], other["FunctionArn"]) == (arn, function):
@@ -286,6 +280,16 @@ class EventSourceMappings:
         await self._account.save(self._account.new(Kind.EVENT_SOURCE_MAPPING, name, document))
         await self._restart(name, document)
         return {**document, "State": "Creating"}
+
+    def _queue(self, arn: str) -> Queue:
+        queue = self._queues.find(arn)
+        if queue is None:
+            raise _invalid(
+                "Error occurred while ReceiveMessage. SQS Error Code: "
+                "AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified queue "
+                "does not exist."
+            )
+        return queue
 
     async def _function(self, name: str, queue: Queue) -> str:
         """A function's ARN; its time-out must fit into the queue's visibility time-out."""
@@ -321,8 +325,7 @@ class EventSourceMappings:
         found = self._find(given["UUID"])
         changed = {**found, **{key: given[key] for key in _KEPT if key in given}}
         if "FunctionName" in given:
-            queue = self._queues.find(found["EventSourceArn"])
-            assert queue is not None
+            queue = self._queue(found["EventSourceArn"])
             changed["FunctionArn"] = await self._function(given["FunctionName"], queue)
         if "Enabled" in given:
             changed["State"] = "Enabled" if given["Enabled"] else "Disabled"

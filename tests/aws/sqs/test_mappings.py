@@ -231,3 +231,15 @@ def test_mappings_are_listed_changed_and_refused(
         error = caught.value.response["Error"]
         assert error["Code"] == code
         assert words in error["Message"]
+
+
+def test_a_mapping_whose_queue_is_gone_is_not_given_another_function(
+    sqs: Any, fed: Fed, lambda_client: Any, name: str
+) -> None:
+    """It says what is missing, as at creation."""
+    url, _ = fed()
+    (listed,) = lambda_client.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+    sqs.delete_queue(QueueUrl=url)
+
+    with pytest.raises(ClientError, match="queue does not exist"):
+        lambda_client.update_event_source_mapping(UUID=listed["UUID"], FunctionName=name)
