@@ -142,7 +142,8 @@ def test_a_waiting_run_can_be_cancelled(lab: Any) -> None:
 def test_a_cold_start_can_be_cancelled(lab: Any) -> None:
     """The environment is ended and its place is free again."""
     functions = LambdaFunctions(RealClock(), endpoint_url=None, max_environments=1)
-    package = lab.package("import time\ntime.sleep(0.5)\n" + SLOW)
+    # A start that is far longer than the patience below, even if the machine stalls meanwhile.
+    package = lab.package("import time\ntime.sleep(2)\n" + SLOW)
     function = functions.load(LambdaDeclaration("f", "handler.handler", "python3.13", package))
 
     async def leave() -> LambdaRun:
