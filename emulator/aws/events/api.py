@@ -35,6 +35,7 @@ from emulator.aws.events.registry import (
 from emulator.aws.events.targets import Targets, require_target
 from emulator.aws.in_process import InProcess
 from emulator.aws.models import LazyModel
+from emulator.aws.pages import page
 from emulator.clock import Clock
 from emulator.errors import ApiError, NotEmulated
 from emulator.rules.event_input import InvalidInput, Matched, check_input, shape_input
@@ -367,7 +368,7 @@ class EventsApi:
     async def _list_buses(self, given: Shape) -> dict[str, Any]:
         found = [self._bus(DEFAULT_BUS)]
         found += [one for one in self.registry.all(Kind.EVENT_BUS) if one["Name"] != DEFAULT_BUS]
-        return _page("EventBuses", found, given)
+        return page("EventBuses", found, given, size="Limit")
 
     def _bus(self, name: str) -> Mapping[str, Any]:
         found = self.registry.find(Kind.EVENT_BUS, name)
@@ -437,7 +438,7 @@ class EventsApi:
             for rule in self.registry.rules_of(bus)
             if rule["Name"].startswith(prefix)
         ]
-        return _page("Rules", found, given)
+        return page("Rules", found, given, size="Limit")
 
     async def _enable(self, given: Shape) -> dict[str, Any]:
         return await self._set_state(given, "ENABLED")
@@ -502,7 +503,7 @@ class EventsApi:
         return {"FailedEntryCount": len(failed), "FailedEntries": failed}
 
     async def _list_targets(self, given: Shape) -> dict[str, Any]:
-        return _page("Targets", self._rule(given)["Targets"], given)
+        return page("Targets", self._rule(given)["Targets"], given, size="Limit")
 
     async def _list_rules_of_target(self, given: Shape) -> dict[str, Any]:
         bus = bus_name(given.get("EventBusName"))
@@ -512,7 +513,7 @@ class EventsApi:
             for rule in self.registry.rules_of(bus)
             if any(one["Arn"] == given["TargetArn"] for one in rule["Targets"])
         ]
-        return _page("RuleNames", found, given)
+        return page("RuleNames", found, given, size="Limit")
 
     # --- connections and API destinations ---------------------------------------------------
 
@@ -552,7 +553,7 @@ class EventsApi:
             for one in self.registry.all(Kind.EVENT_CONNECTION)
             if one["Name"].startswith(prefix)
         ]
-        return _page("Connections", found, given)
+        return page("Connections", found, given, size="Limit")
 
     def _connection(self, given: Shape) -> Mapping[str, Any]:
         found = self.registry.find(Kind.EVENT_CONNECTION, given["Name"])
@@ -596,7 +597,7 @@ class EventsApi:
             for one in self.registry.all(Kind.API_DESTINATION)
             if one["Name"].startswith(prefix) and connection in (None, one["ConnectionArn"])
         ]
-        return _page("ApiDestinations", found, given)
+        return page("ApiDestinations", found, given, size="Limit")
 
     def _destination(self, given: Shape) -> Mapping[str, Any]:
         found = self.registry.find(Kind.API_DESTINATION, given["Name"])
@@ -786,16 +787,6 @@ def _without_secrets(value: Any) -> Any:
                 _without(one, "Value") if one.get("IsValueSecret") else one for one in shown[name]
             ]
     return shown
-
-
-def _page(member: str, found: Sequence[Any], given: Shape) -> dict[str, Any]:
-    token = str(given.get("NextToken") or "0")
-    start = int(token) if token.isdecimal() else 0
-    most = given.get("Limit") or 100
-    output: dict[str, Any] = {member: list(found[start : start + most])}
-    if start + most < len(found):
-        output["NextToken"] = str(start + most)
-    return output
 
 
 def _require_name(name: str) -> None:

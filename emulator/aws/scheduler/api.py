@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from emulator.aws.events.delivery import Deliveries, Delivery
 from emulator.aws.events.registry import REGION, EventRegistry
 from emulator.aws.events.targets import require_target
 from emulator.aws.models import LazyModel
+from emulator.aws.pages import page
 from emulator.aws.scheduler.runner import Timed
 from emulator.errors import ApiError, NotEmulated
 from emulator.rules.event_target import target_kind
@@ -212,7 +213,7 @@ class SchedulerApi:
             and one["Name"].startswith(prefix)
             and state in (None, one["State"])
         ]
-        return _page("Schedules", found, given)
+        return page("Schedules", found, given, size="MaxResults")
 
     def _find(self, given: Shape) -> Mapping[str, Any]:
         group = given.get("GroupName") or DEFAULT_GROUP
@@ -252,7 +253,7 @@ class SchedulerApi:
         prefix = given.get("NamePrefix") or ""
         found = [self._group(DEFAULT_GROUP), *self._registry.all(Kind.SCHEDULE_GROUP)]
         found = [one for one in found if one["Name"].startswith(prefix)]
-        return _page("ScheduleGroups", found, given)
+        return page("ScheduleGroups", found, given, size="MaxResults")
 
     def _group(self, name: str) -> Mapping[str, Any]:
         found = self._registry.find(Kind.SCHEDULE_GROUP, name)
@@ -439,16 +440,6 @@ def _date_ms(given: Any, name: str) -> float:
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         return moment.timestamp() * 1_000
-
-
-def _page(member: str, found: Sequence[Any], given: Shape) -> dict[str, Any]:
-    token = str(given.get("NextToken") or "0")
-    start = int(token) if token.isdecimal() else 0
-    most = given.get("MaxResults") or 100
-    output: dict[str, Any] = {member: list(found[start : start + most])}
-    if start + most < len(found):
-        output["NextToken"] = str(start + most)
-    return output
 
 
 def _require_name(name: str) -> None:
